@@ -1,0 +1,58 @@
+"""Every error a user can meet, each with the exit code that the command line answers with.
+
+The message is one line that says what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class AscEdgeError(Exception):
+    """Base of all errors that asc-edge raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(AscEdgeError):
+    """The command or call was used wrongly: nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError, ValueError):
+    """A front end, pipeline or recipe is configured with values that can't work."""
+
+
+class AudioFormatError(AscEdgeError, ValueError):
+    """Samples have the wrong dtype, shape, channel count or sample rate."""
+
+
+class NonFiniteError(AudioFormatError):
+    """Samples hold NaN or infinity."""
+
+
+class ChannelMapError(UsageError, ValueError):
+    """The channel map names a channel that the input does not have."""
+
+
+class AudioFileError(AscEdgeError):
+    """An audio file or stream is missing, empty, truncated or not audio."""
+
+
+class ResamplerMissingError(AscEdgeError):
+    """The input's rate is not the bundle's, and no resampler is installed."""
+
+
+class DeviceNotFoundError(UsageError):
+    """No microphone answers to this index, name or identity."""
+
+
+class DeviceError(AscEdgeError):
+    """A microphone could not be opened, or stopped while it was being read."""
+
+
+class BundleError(AscEdgeError, ValueError):
+    """A bundle is damaged, of an unknown schema, or needs something this runner can't do exactly."""
+
+
+class EngineError(AscEdgeError):
+    """No inference engine for this network is installed, or it refused the network."""
