@@ -5,8 +5,7 @@ from asc_edge.errors import AscEdgeError
 from asc_edge.frontend import FrameWindow, LogMelConfig, LogMelStream, log_mel
 from asc_edge.fusion import LateFusion, LinearSvm
 from asc_edge.pipeline import Decision, Pipeline
-
-__version__ = "0.1.0"
+from asc_edge.version import __version__
 
 __all__ = [
     "AscEdgeError",
