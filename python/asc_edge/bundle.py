@@ -1,0 +1,316 @@
+"""The bundle: the one file that carries a trained system from the workstation to the device.
+
+A bundle is a ZIP archive, stored and byte for byte reproducible. It holds ``manifest.json``, the networks
+and the SVMs. The archive's comment is a seal: the SHA-256 of every byte in front of it. The seal is checked
+before anything in the file is interpreted, so that no parser and no inference engine ever sees damaged data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asc_edge.errors import BundleError, ConfigError
+from asc_edge.frontend import LogMelConfig, log_mel
+from asc_edge.fusion import LateFusion, LinearSvm
+from asc_edge.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest, MemberSpec, parse_manifest
+from asc_edge.version import __version__
+
+__all__ = ["SCHEMA_VERSION", "Bundle", "MemberSpec", "write_bundle"]
+
+MAX_BUNDLE_BYTES = 64 * 2**20
+# How far the frames of this machine may lie from the frames that the networks were trained on.
+GOLDEN_TOLERANCE_DB = 1e-3
+
+_SEAL_PREFIX = b"asc-edge bundle sha256:"
+_SEAL_BYTES = len(_SEAL_PREFIX) + 64
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes
+    ----------
+    path : Path
+        Where it was read from.
+    manifest : Manifest
+        What it says about itself.
+    fusion : LateFusion
+        The stacked SVM, ready to score.
+    sha256 : str
+        The seal, in hexadecimal: names this exact bundle.
+
+    Examples
+    --------
+    >>> from asc_edge.bundle import Bundle
+    >>> bundle = Bundle.open("home.ascb")  # doctest: +SKIP
+    >>> bundle.labels  # doctest: +SKIP
+    ('cooking', 'dishwashing', 'eating', 'other', 'social_activity', 'vacuum_cleaner', 'working')
+    """
+
+    path: Path
+    manifest: Manifest
+    fusion: LateFusion
+    sha256: str
+    _files: Mapping[str, bytes]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Read and verify a bundle.
+
+        Raises
+        ------
+        BundleError
+            When the file is missing, no bundle, damaged, of a newer schema, inconsistent, or asks for a front
+            end that this machine doesn't reproduce within 1e-3 dB.
+        """
+        path = Path(path)
+        data = _read_file(path)
+        sha256 = _check_seal(data, path)
+        files = _unpack(data, path)
+        manifest = parse_manifest(files.pop(MANIFEST_NAME, b""), path.name)
+        _check_files(files, manifest, path)
+        fusion = _load_fusion(files[manifest.fusion], manifest, path)
+        for name, config in manifest.front_ends.items():
+            _check_golden(name, config, files, path)
+        return cls(path=path, manifest=manifest, fusion=fusion, sha256=sha256, _files=files)
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.manifest.labels
+
+    @property
+    def labels_not_covered(self) -> tuple[str, ...]:
+        return self.manifest.labels_not_covered
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.manifest.sample_rate_hz
+
+    @property
+    def window_s(self) -> float:
+        return self.manifest.window_s
+
+    @property
+    def hop_s(self) -> float:
+        return self.manifest.hop_s
+
+    @property
+    def silence_db(self) -> float:
+        return self.manifest.silence_db
+
+    @property
+    def front_ends(self) -> Mapping[str, LogMelConfig]:
+        return self.manifest.front_ends
+
+    @property
+    def members(self) -> tuple[MemberSpec, ...]:
+        return self.manifest.members
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names of everything inside but the manifest."""
+        return tuple(self._files)
+
+    def read(self, name: str) -> bytes:
+        """Bytes of one file of the bundle.
+
+        Raises
+        ------
+        BundleError
+            When there is no such file inside.
+        """
+        try:
+            return self._files[name]
+        except KeyError:
+            raise BundleError(f"{self.path.name}: there is no file {name!r} inside") from None
+
+    def member_svm(self, member: MemberSpec) -> LinearSvm | None:
+        """The linear SVM of an embedding member, or None where the network itself gives posteriors."""
+        return None if member.svm is None else LinearSvm.from_npz(self.read(member.svm))
+
+
+def write_bundle(
+    path: str | os.PathLike[str], manifest: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
+    """Write a bundle whose bytes depend on its content alone, then open it again to prove that it is sound.
+
+    Parameters
+    ----------
+    path : path
+        Where to; an existing bundle is replaced only when the new one is complete.
+    manifest : mapping
+        Everything but ``schema``, ``created_by`` and ``files``, which are filled in here.
+    files : mapping of str to bytes
+        Networks, SVMs and texts by name. Golden front-end vectors are added here.
+
+    Raises
+    ------
+    BundleError
+        When what would be written could not be opened again.
+    """
+    path = Path(path)
+    content = dict(files)
+    for name, config in manifest["front_ends"].items():
+        content[_golden_name(name)] = _golden_vectors(LogMelConfig.from_dict(config))
+    full = dict(manifest)
+    full["schema"] = SCHEMA_VERSION
+    full["created_by"] = f"asc-edge {__version__}"
+    full["members"] = [asdict(m) if isinstance(m, MemberSpec) else dict(m) for m in manifest["members"]]
+    full["files"] = {name: _entry(data) for name, data in sorted(content.items())}
+    text = json.dumps(full, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    data = _pack({MANIFEST_NAME: text.encode(), **dict(sorted(content.items()))})
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Bundle.open(temporary)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _entry(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BUNDLE_BYTES:
+            raise BundleError(f"{path}: {size} bytes is more than a bundle may have ({MAX_BUNDLE_BYTES})")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{path}: no such bundle; give a path to an .ascb file, or 'home'") from None
+    except OSError as error:
+        raise BundleError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def _check_seal(data: bytes, path: Path) -> str:
+    seal = data[-_SEAL_BYTES:]
+    if not data.startswith(b"PK\x03\x04"):
+        raise BundleError(f"{path}: not an asc-edge bundle")
+    if not seal.startswith(_SEAL_PREFIX):
+        raise BundleError(f"{path}: damaged or cut off: its SHA-256 seal is missing; copy the bundle again")
+    digest = hashlib.sha256(data[:-_SEAL_BYTES]).hexdigest()
+    if seal[len(_SEAL_PREFIX) :] != digest.encode():
+        raise BundleError(f"{path}: damaged: its content doesn't match its SHA-256 seal; copy it again")
+    return digest
+
+
+def _pack(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o644 << 16
+            # ZipInfo takes the writing machine's system into the header: pinned, for equal bytes everywhere.
+            info.create_system = 3
+            archive.writestr(info, content)
+        # The length of the comment is part of what is sealed, so it is reserved before it is known.
+        archive.comment = bytes(_SEAL_BYTES)
+    body = buffer.getvalue()[:-_SEAL_BYTES]
+    return body + _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode()
+
+
+def _unpack(data: bytes, path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if len({entry.filename for entry in entries}) != len(entries):
+                raise BundleError(f"{path}: holds two files of one name")
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise BundleError(f"{path}: is compressed; bundles are stored, so that their size is their size")
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"{path}: not a readable bundle: {error}") from None
+
+
+def _check_files(files: Mapping[str, bytes], manifest: Manifest, path: Path) -> None:
+    if files.keys() != manifest.files.keys():
+        odd = ", ".join(sorted(files.keys() ^ manifest.files.keys()))
+        raise BundleError(f"{path}: manifest and content differ in {odd}")
+    for name, data in files.items():
+        if hashlib.sha256(data).hexdigest() != manifest.files[name]:
+            raise BundleError(f"{path}: {name} doesn't match its SHA-256 in the manifest")
+    needed = {manifest.fusion}
+    needed |= {name for member in manifest.members for name in (member.network, member.svm) if name}
+    missing = needed - files.keys()
+    if missing:
+        raise BundleError(f"{path}: lacks {', '.join(sorted(missing))}, which its manifest names")
+
+
+def _load_fusion(data: bytes, manifest: Manifest, path: Path) -> LateFusion:
+    fusion = LateFusion.from_npz(data)
+    expected = sum(member.outputs for member in manifest.members)
+    if fusion.features != expected:
+        raise BundleError(f"{path}: fusion takes {fusion.features} inputs, its members give {expected}")
+    if fusion.classes != len(manifest.labels):
+        raise BundleError(f"{path}: fusion gives {fusion.classes} classes for {len(manifest.labels)} labels")
+    return fusion
+
+
+def _golden_name(front_end: str) -> str:
+    return f"golden/{front_end}.npz"
+
+
+def _golden_vectors(config: LogMelConfig) -> bytes:
+    """A short signal and its frames: what a runner must reproduce before it may use the networks."""
+    count = config.window_samples + 3 * config.hop_samples
+    time_s = np.arange(count) / config.sample_rate_hz
+    rng = np.random.default_rng(20180501)
+    chirp = np.sin(2 * np.pi * (60.0 + 0.2 * config.sample_rate_hz * time_s) * time_s)
+    signal = 0.07 + 0.3 * chirp + 0.02 * rng.standard_normal(count)
+    samples = np.clip(np.round(signal * 32767.0), -32768, 32767).astype(np.int16)
+    buffer = io.BytesIO()
+    np.savez(buffer, samples=samples, frames=log_mel(samples, config))
+    return buffer.getvalue()
+
+
+def _check_golden(name: str, config: LogMelConfig, files: Mapping[str, bytes], path: Path) -> None:
+    stored = files.get(_golden_name(name))
+    if stored is None:
+        raise BundleError(f"{path}: lacks the golden vectors of its front end {name!r}")
+    try:
+        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
+            samples: NDArray[np.int16] = arrays["samples"]
+            expected: NDArray[np.float32] = arrays["frames"]
+        frames = log_mel(samples, config)
+    except (KeyError, ValueError, OSError, ConfigError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path}: golden vectors of front end {name!r} can't be used: {error}") from None
+    if frames.shape != expected.shape:
+        raise BundleError(f"{path}: front end {name!r} gives frames of another shape here")
+    difference_db = float(np.max(np.abs(frames - expected)))
+    if not difference_db <= GOLDEN_TOLERANCE_DB:
+        raise BundleError(
+            f"{path}: front end {name!r} differs here by {difference_db:.3g} dB from the one it was trained "
+            f"with; use the asc-edge release that made it"
+        )

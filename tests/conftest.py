@@ -1,0 +1,34 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_system import write_tiny_bundle
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real recordings; tests that need it skip where there is none."""
+    folder = Path(os.environ.get("ASC_EDGE_DATA", ROOT / ".." / "shared" / "data")).resolve()
+    if not (folder / "esc50").is_dir():
+        pytest.skip(f"no real recordings in {folder} (set ASC_EDGE_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that tells low, mid and high noise bands apart: window 1 s, hop 0.5 s, 16 kHz, two members."""
+    path = tmp_path_factory.mktemp("bundle") / "tiny.ascb"
+    write_tiny_bundle(path)
+    return path
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
