@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Makes .venv ready: "setup.sh device" for running, "setup.sh dev" for training, testing and linting as well.
+# Installs the system packages that are missing where it may (root or sudo), and says which ones otherwise.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+wing=${1:?usage: tools/setup.sh device|dev}
+python=${PYTHON:-python3}
+
+fail() {
+  echo "setup: error: $*" >&2
+  exit 1
+}
+
+[ "$wing" = device ] || [ "$wing" = dev ] || fail "unknown wing '$wing'; use device or dev"
+command -v "$python" >/dev/null || fail "$python not found; install Python 3.11, 3.12 or 3.13"
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' ||
+  fail "$("$python" --version) is not supported; set PYTHON to a Python 3.11, 3.12 or 3.13"
+
+missing=()
+need() { # need PACKAGE TEST...: the package is missing when the test fails
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has_library() { /sbin/ldconfig -p | grep -q "$1"; }
+# Debian splits these two off its own Python; any other Python brings them along.
+need python3-venv "$python" -c 'import ensurepip'
+need python3-dev "$python" -c 'import pathlib, sysconfig, sys
+sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())'
+need g++ command -v g++
+need libportaudio2 has_library libportaudio.so.2
+if [ "$wing" = dev ]; then
+  need doctest-dev test -f /usr/include/doctest/doctest.h
+  need pulseaudio command -v pulseaudio
+  need pulseaudio-utils command -v pactl
+  need libasound2-plugins sh -c 'ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  install=(apt-get install -y -q --no-install-recommends "${missing[@]}")
+  command -v apt-get >/dev/null || fail "please install: ${missing[*]}"
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "please run as root: ${install[*]}"
+    as_root=(sudo)
+  fi
+  echo "setup: installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -q >/dev/null
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" "${install[@]}" >/dev/null || fail "could not install ${missing[*]}"
+fi
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+echo "setup: installing asc-edge ($wing) into .venv"
+if [ "$wing" = dev ]; then
+  # First and alone: a range would be resolved to a newer build with several GB of CUDA.
+  pip install -q torch==2.13.0
+  pip install -q -e '.[dev]'
+else
+  pip install -q -e .
+fi
+touch ".venv/.ready-$wing"
