@@ -157,7 +157,9 @@ def test_inconsistent_manifests_are_refused(
 
 def test_manifest_must_be_a_json_object(tiny_bundle: Path, tmp_path: Path) -> None:
     for text in (b"{", b"[]", b"\xff", b"[" * 100_000):
-        changed = reseal(tiny_bundle, tmp_path / "changed.ascb", lambda f, t=text: f.update({"manifest.json": t}))
+        changed = reseal(
+            tiny_bundle, tmp_path / "changed.ascb", lambda f, t=text: f.update({"manifest.json": t})
+        )
         with pytest.raises(BundleError, match="not JSON|not an object"):
             Bundle.open(changed)
 

@@ -115,7 +115,9 @@ class Pipeline:
     ...     print(decision.t_s, decision.top)
     """
 
-    def __init__(self, bundle: Bundle, channels: int = 1, hop_s: float | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, bundle: Bundle, channels: int = 1, hop_s: float | None = None, threads: int = 1
+    ) -> None:
         rate = bundle.sample_rate_hz
         self.bundle = bundle
         self.channels = channels
@@ -296,9 +298,7 @@ def fit_to_window(
     return samples[:window_samples]
 
 
-def classify_clip(
-    system: Bundle | Pipeline, samples: NDArray[np.float32] | NDArray[np.int16]
-) -> Decision:
+def classify_clip(system: Bundle | Pipeline, samples: NDArray[np.float32] | NDArray[np.int16]) -> Decision:
     """Decide on a whole clip: the mean posterior of its windows.
 
     Parameters
@@ -327,7 +327,8 @@ def classify_clip(
     decisions = pipeline.push(whole)
     heard = [decision for decision in decisions if decision.state == "ok"] or decisions[-1:]
     posterior = {
-        label: float(np.mean([decision.posterior[label] for decision in heard])) for label in heard[0].posterior
+        label: float(np.mean([decision.posterior[label] for decision in heard]))
+        for label in heard[0].posterior
     }
     return Decision(
         t_s=len(samples) / pipeline.sample_rate_hz,

@@ -21,7 +21,9 @@ class LiteRtEngine:
         except (ValueError, RuntimeError, SystemError) as error:
             # tflite-runtime 2.14 under numpy 2 imports cleanly and fails just here, with a SystemError.
             hint = "; tflite-runtime needs numpy<2" if isinstance(error, SystemError) else ""
-            raise EngineError(f"{file_name}: LiteRT refuses it: {' '.join(str(error).split())[:300]}{hint}") from None
+            raise EngineError(
+                f"{file_name}: LiteRT refuses it: {' '.join(str(error).split())[:300]}{hint}"
+            ) from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0]["shape"]) != 4:
             raise EngineError(f"{file_name}: is no network of one picture input and one output")
@@ -32,7 +34,9 @@ class LiteRtEngine:
     def run(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`asc_edge.engines.Engine`."""
         if self._shape[0] != 1 or pictures.shape[1:] != self._shape[1:]:
-            raise EngineError(f"{self._file_name}: takes pictures of shape {self._shape}, not {pictures.shape}")
+            raise EngineError(
+                f"{self._file_name}: takes pictures of shape {self._shape}, not {pictures.shape}"
+            )
         rows = []
         for picture in pictures:
             self._interpreter.set_tensor(self._input, picture[np.newaxis])

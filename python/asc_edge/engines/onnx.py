@@ -15,7 +15,9 @@ class OnnxEngine:
         try:
             import onnxruntime
         except ImportError:
-            raise EngineError(f"{file_name} needs ONNX Runtime; install it with: pip install onnxruntime") from None
+            raise EngineError(
+                f"{file_name} needs ONNX Runtime; install it with: pip install onnxruntime"
+            ) from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
