@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tiny_system import write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parent.parent

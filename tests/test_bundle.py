@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_system import LABELS, tiny_files, tiny_manifest, write_tiny_bundle
 
 from asc_edge import bundle as bundle_module
 from asc_edge.bundle import Bundle, write_bundle
 from asc_edge.errors import BundleError
 from asc_edge.fusion import LateFusion, LinearSvm
+
+from tiny_system import LABELS, tiny_files, tiny_manifest, write_tiny_bundle
 
 
 def reseal(source: Path, target: Path, edit: Callable[[dict[str, bytes]], None]) -> Path:
@@ -32,6 +33,13 @@ def edit_manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[st
         manifest = json.loads(files["manifest.json"])
         change(manifest)
         files["manifest.json"] = json.dumps(manifest).encode()
+
+    return edit
+
+
+def put_manifest(text: bytes) -> Callable[[dict[str, bytes]], None]:
+    def edit(files: dict[str, bytes]) -> None:
+        files["manifest.json"] = text
 
     return edit
 
@@ -157,10 +165,8 @@ def test_inconsistent_manifests_are_refused(
 
 def test_manifest_must_be_a_json_object(tiny_bundle: Path, tmp_path: Path) -> None:
     for text in (b"{", b"[]", b"\xff", b"[" * 100_000):
-        changed = reseal(
-            tiny_bundle, tmp_path / "changed.ascb", lambda f, t=text: f.update({"manifest.json": t})
-        )
-        with pytest.raises(BundleError, match="not JSON|not an object"):
+        changed = reseal(tiny_bundle, tmp_path / "changed.ascb", put_manifest(text))
+        with pytest.raises(BundleError, match=r"not JSON|not an object"):
             Bundle.open(changed)
 
 

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
-from tiny_system import CONFIG, network
 
 from asc_edge.engines import load_engine
 from asc_edge.errors import EngineError
+
+from tiny_system import CONFIG, network
 
 FRAMES = 6
 
 
 def tflite_linear(weights: NDArray[np.float32], shape: tuple[int, ...]) -> bytes:
-    """A TFLite network of one fully connected layer: flattens its input and multiplies by (outputs, inputs)."""
+    """One fully connected layer as TFLite: flattens its input and multiplies by (outputs, inputs)."""
     tensors, buffers = [], [schema.BufferT()]
     for name, dimensions, data in [
         ("picture", shape, None),
@@ -96,7 +97,7 @@ def test_a_missing_engine_says_what_to_install(
 def test_the_old_runtime_serves_where_it_is_what_is_installed(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    """tflite_runtime.interpreter has the same Interpreter; here the living one stands in under the old name."""
+    """tflite_runtime.interpreter has the same Interpreter; the living one stands in for it."""
     import types
 
     from ai_edge_litert.interpreter import Interpreter

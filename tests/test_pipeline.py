@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_system import CONFIG, LABELS, band_noise, band_templates, tiny_files
 
 from asc_edge import Bundle, LateFusion, LinearSvm, Pipeline, log_mel
 from asc_edge.errors import AudioFormatError, ConfigError, EngineError, NonFiniteError
 from asc_edge.frontend import picture
 from asc_edge.pipeline import classify_clip, fit_to_window
+
+from tiny_system import CONFIG, LABELS, band_noise, band_templates, tiny_files
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_each_label_is_recognised(bundle: Bundle, label: str) -> None:
 
 
 def test_first_decision_equals_the_arithmetic_done_by_hand(bundle: Bundle) -> None:
-    """Oracle: numpy alone, from the frames on. Catches a wrong floor, channel order, fusion order or window."""
+    """Oracle: numpy alone, from the frames on. Catches a wrong floor, channel or fusion order."""
     clip = four_channels(band_noise("mid", 1.0))
     (decision,) = Pipeline(bundle, channels=4).push(clip)
     frames = log_mel(clip, CONFIG).astype(np.float64)

@@ -246,9 +246,7 @@ def _unpack(data: bytes, path: Path) -> dict[str, bytes]:
             if len({entry.filename for entry in entries}) != len(entries):
                 raise BundleError(f"{path}: holds two files of one name")
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise BundleError(
-                    f"{path}: is compressed; the files of a bundle are stored as they are"
-                )
+                raise BundleError(f"{path}: is compressed; the files of a bundle are stored as they are")
             return {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
         if isinstance(error, BundleError):

@@ -51,7 +51,7 @@ class MemberSpec:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, training data)."""
+    """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, data)."""
 
     name: str
     version: str

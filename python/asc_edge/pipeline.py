@@ -1,7 +1,7 @@
 """From samples to decisions: front ends, windows, members, fusion, and the array's votes.
 
-Decisions fall at fixed sample counts (window, window + hop, window + 2 hop, ...), so they are the same however
-the input is cut into blocks, and the first decision on a clip of one window is the decision the trainer makes.
+Decisions fall at fixed sample counts (window, window + hop, window + 2 hop, ...), so they are the same
+however the input is cut into blocks, and the first decision on a clip of one window is the trainer's.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ class Pipeline:
             raise AudioFormatError(f"block of shape {block.shape}: expected (samples, {self.channels})")
         if block.dtype not in (np.float32, np.int16):
             raise AudioFormatError(f"block of dtype {block.dtype}: expected float32 or int16")
-        # The front end checks too, but sees the block in pieces, of which the first would be consumed by then.
+        # The front end checks too, but sees the block in pieces, and would have consumed the first by then.
         if block.dtype == np.float32 and not np.isfinite(block).all():
             raise NonFiniteError("block holds NaN or infinity")
 
