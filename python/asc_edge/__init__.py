@@ -1,15 +1,13 @@
 """asc-edge: which activity is going on in a home, heard by a microphone array, decided on the device."""
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 
-from asc_edge.errors import AscEdgeError
 from asc_edge.version import __version__
 
 if TYPE_CHECKING:
     from asc_edge.bundle import Bundle
+    from asc_edge.errors import AscEdgeError
     from asc_edge.frontend import FrameWindow, LogMelConfig, LogMelStream, log_mel
     from asc_edge.fusion import LateFusion, LinearSvm
     from asc_edge.pipeline import Decision, Pipeline
@@ -29,6 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AscEdgeError": "errors",
     "Bundle": "bundle",
     "Decision": "pipeline",
     "FrameWindow": "frontend",
@@ -42,11 +41,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name's module when it is first asked for: ``asc-edge --help`` shall not wait for numpy."""
+    # Late, so that `asc-edge --help` on a Pi doesn't wait for numpy and the core.
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'asc_edge' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"asc_edge.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)
