@@ -1,0 +1,29 @@
+#pragma once
+
+#include <atomic>
+#include <stdexcept>
+
+namespace asc_edge::bindings {
+
+/// Another thread is inside the same object. A stream of samples has one order, so waiting would not help.
+struct BusyError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Holds an object with a state while the interpreter lock is released; never waits.
+class Exclusive {
+public:
+  explicit Exclusive(std::atomic_flag& flag) : flag_(flag) {
+    if (flag_.test_and_set(std::memory_order_acquire)) {
+      throw BusyError("in use by another thread");
+    }
+  }
+  ~Exclusive() { flag_.clear(std::memory_order_release); }
+  Exclusive(const Exclusive&) = delete;
+  Exclusive& operator=(const Exclusive&) = delete;
+
+private:
+  std::atomic_flag& flag_;
+};
+
+} // namespace asc_edge::bindings

@@ -1,0 +1,108 @@
+#include "asc_edge/mel.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace asc_edge {
+namespace {
+
+// Slaney's Auditory Toolbox: 200/3 Hz a mel up to 1 kHz, then 27 steps for every factor of 6.4.
+constexpr double kSlaneyHzPerMel = 200.0 / 3.0;
+constexpr double kSlaneyCornerHz = 1000.0;
+constexpr double kSlaneyCornerMel = kSlaneyCornerHz / kSlaneyHzPerMel;
+const double kSlaneyLogStep = std::log(6.4) / 27.0;
+
+double hz_to_mel(double hz, MelScale scale) {
+  if (scale == MelScale::htk) {
+    return 2595.0 * std::log10(1.0 + hz / 700.0);
+  }
+  if (hz < kSlaneyCornerHz) {
+    return hz / kSlaneyHzPerMel;
+  }
+  return kSlaneyCornerMel + std::log(hz / kSlaneyCornerHz) / kSlaneyLogStep;
+}
+
+double mel_to_hz(double mel, MelScale scale) {
+  if (scale == MelScale::htk) {
+    return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0);
+  }
+  if (mel < kSlaneyCornerMel) {
+    return mel * kSlaneyHzPerMel;
+  }
+  return kSlaneyCornerHz * std::exp(kSlaneyLogStep * (mel - kSlaneyCornerMel));
+}
+
+void check(const MelBankParams& params) {
+  if (params.mels == 0 || params.fft_length == 0) {
+    throw std::invalid_argument("a mel bank needs at least one band and one bin");
+  }
+  const bool ordered = params.fmin_hz >= 0.0 && params.fmin_hz < params.fmax_hz;
+  if (!(params.sample_rate_hz > 0.0) || !ordered || !(params.fmax_hz <= 0.5 * params.sample_rate_hz)) {
+    throw std::invalid_argument("the mel range must lie between 0 Hz and half the sample rate");
+  }
+}
+
+/// The mels + 2 corner frequencies in Hz, equally spaced in mel.
+std::vector<double> corners_hz(const MelBankParams& params) {
+  const double low = hz_to_mel(params.fmin_hz, params.scale);
+  const double high = hz_to_mel(params.fmax_hz, params.scale);
+  const double step = (high - low) / static_cast<double>(params.mels + 1);
+  std::vector<double> corners;
+  for (std::size_t i = 0; i < params.mels + 2; ++i) {
+    const double mel = i == params.mels + 1 ? high : low + step * static_cast<double>(i);
+    corners.push_back(mel_to_hz(mel, params.scale));
+  }
+  return corners;
+}
+
+} // namespace
+
+MelBank::MelBank(const MelBankParams& params) : bins_(params.fft_length / 2 + 1) {
+  check(params);
+  const std::vector<double> corners = corners_hz(params);
+  const double bin_hz = params.sample_rate_hz / static_cast<double>(params.fft_length);
+  for (std::size_t m = 0; m < params.mels; ++m) {
+    const double low = corners[m];
+    const double centre = corners[m + 1];
+    const double high = corners[m + 2];
+    const double gain = params.norm == MelNorm::area ? 2.0 / (high - low) : 1.0;
+    Band band{0, 0, weights_.size()};
+    for (std::size_t k = 0; k < bins_; ++k) {
+      const double hz = bin_hz * static_cast<double>(k);
+      const double weight = std::min((hz - low) / (centre - low), (high - hz) / (high - centre));
+      if (weight > 0.0) {
+        band.first_bin = band.count == 0 ? k : band.first_bin;
+        ++band.count;
+        weights_.push_back(weight * gain);
+      }
+    }
+    bands_.push_back(band);
+  }
+}
+
+void MelBank::apply(const double* power, double* bands) const noexcept {
+  for (std::size_t m = 0; m < bands_.size(); ++m) {
+    const Band& band = bands_[m];
+    const double* weights = weights_.data() + band.weights;
+    const double* bins = power + band.first_bin;
+    double sum = 0.0;
+    for (std::size_t k = 0; k < band.count; ++k) {
+      sum += weights[k] * bins[k];
+    }
+    bands[m] = sum;
+  }
+}
+
+std::vector<double> MelBank::dense() const {
+  std::vector<double> matrix(bands_.size() * bins_, 0.0);
+  for (std::size_t m = 0; m < bands_.size(); ++m) {
+    const Band& band = bands_[m];
+    for (std::size_t k = 0; k < band.count; ++k) {
+      matrix[m * bins_ + band.first_bin + k] = weights_[band.weights + k];
+    }
+  }
+  return matrix;
+}
+
+} // namespace asc_edge

@@ -1,0 +1,82 @@
+"""Checks at the door of the compiled core: wrong values and arrays become typed errors of one line."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+
+from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether `value` is a whole number; a bool is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_finite_number(value: object) -> TypeGuard[float]:
+    """Whether `value` is a finite number; a bool is none."""
+    return is_whole(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> int:
+    """Return `value` as int, or raise ConfigError unless it is a whole number from `low` to `high`."""
+    if not is_whole(value) or not low <= value <= high:
+        raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}")
+    return int(value)
+
+
+def check_floor_db(floor_db: object) -> float:
+    """Return `floor_db` as float, or raise ConfigError unless it is a level from -1000 to -1 dB."""
+    if not is_finite_number(floor_db) or not -1000.0 <= floor_db <= -1.0:
+        raise ConfigError(f"floor_db is {floor_db!r}: give a level from -1000 to -1 dB")
+    return float(floor_db)
+
+
+def check_dtype(array: object, what: str, allowed: tuple[str, ...]) -> None:
+    """Raise AudioFormatError unless `array` is a numpy array of an allowed dtype in native byte order."""
+    if not isinstance(array, np.ndarray):
+        raise AudioFormatError(
+            f"{what} must be a numpy array, not {type(array).__name__}: "
+            f"convert with np.asarray({what}, np.{allowed[0]})"
+        )
+    if isinstance(array, np.ma.MaskedArray):
+        raise AudioFormatError(f"{what} must not be masked: fill the gaps with {what}.filled(0)")
+    dtype = array.dtype
+    if dtype.name not in allowed:
+        raise AudioFormatError(
+            f"{what} have dtype {dtype}: convert to {' or '.join(allowed)}{_conversion(dtype, what, allowed)}"
+        )
+    if not dtype.isnative:
+        raise AudioFormatError(
+            f"{what} have dtype {dtype.str}, of the other byte order: convert with "
+            f"{what}.astype({what}.dtype.newbyteorder('='))"
+        )
+
+
+def _conversion(dtype: np.dtype[Any], what: str, allowed: tuple[str, ...]) -> str:
+    if dtype.kind == "f":
+        return f", for instance with {what}.astype(np.{allowed[0]})"
+    if dtype.kind in "iu":
+        return ", scaled to [-1, 1]" if "int16" in allowed else ""
+    return ""
+
+
+def check_cells(cells: object, what: str) -> NDArray[np.float32]:
+    """Return float32 cells of three dimensions in C order, or raise AudioFormatError or NonFiniteError."""
+    check_dtype(cells, what, ("float32",))
+    assert isinstance(cells, np.ndarray)
+    if cells.ndim != 3:
+        raise AudioFormatError(f"{what} have shape {cells.shape}: give three dimensions")
+    if not np.isfinite(cells).all():
+        raise NonFiniteError(f"{what} hold NaN or infinity: nothing of them was taken")
+    return np.require(cells, requirements=["C", "A"])
+
+
+def busy(what: str) -> UsageError:
+    """The error for a second thread inside one object with a state."""
+    return UsageError(f"this {what} is in use by another thread: give each thread its own")
