@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from asc_edge import _core
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MAX_CHANNELS = 16
+MAX_MELS = 1024
 
 
 def is_whole(value: object) -> TypeGuard[int]:
@@ -77,6 +83,10 @@ def check_cells(cells: object, what: str) -> NDArray[np.float32]:
     return np.require(cells, requirements=["C", "A"])
 
 
-def busy(what: str) -> UsageError:
-    """The error for a second thread inside one object with a state."""
-    return UsageError(f"this {what} is in use by another thread: give each thread its own")
+@contextmanager
+def not_shared(what: str) -> Iterator[None]:
+    """Turn the core's refusal of a second thread inside one object into UsageError."""
+    try:
+        yield
+    except _core.BusyError:
+        raise UsageError(f"this {what} is in use by another thread: give each thread its own") from None

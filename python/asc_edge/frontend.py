@@ -1,8 +1,8 @@
 """The front end: samples of a microphone array to log-mel frames in dB, and the pictures that networks see.
 
 The arithmetic is that of the paper's front end (CRNN + Deep Spectrum + late fusion, section on spectrogram
-extraction): periodic Hann windows without padding, 128 mel bands, dB, shifted so that the loudest cell is 0 dB
-and clipped at a floor. It runs in C++; training, files and streams use this one implementation.
+extraction): periodic Hann windows without padding, 128 mel bands, dB, shifted so that the loudest cell is at
+0 dB and clipped at a floor. It runs in C++; training, files and streams use this one implementation.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asc_edge import _core
-from asc_edge._checks import busy, check_cells, check_dtype, check_floor_db, check_whole, is_finite_number
-from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError, UsageError
+from asc_edge._checks import MAX_CHANNELS, MAX_MELS, check_dtype, check_whole, is_finite_number, not_shared
+from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
+from asc_edge.window import FrameWindow, picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_CHANNELS = 16
-MAX_MELS = 1024
+__all__ = ["FrameWindow", "LogMelConfig", "LogMelStream", "log_mel", "mel_filter_bank", "picture"]
+
 MAX_SAMPLE_RATE_HZ = 768_000
 # Shorter windows have no bins to speak of; longer ones are a typing error that would take all memory.
 MIN_WINDOW_SAMPLES = 16
 MAX_WINDOW_SAMPLES = 1 << 18
-MAX_WINDOW_FRAMES = 1 << 16
 
 _SCALES = {"htk": _core.MelScale.htk, "slaney": _core.MelScale.slaney}
 _NORMS = {"peak": _core.MelNorm.peak, "area": _core.MelNorm.area}
@@ -239,7 +239,7 @@ class LogMelStream:
 
         Returns
         -------
-        frames of shape ``(k, channels, mels)`` in dB, k >= 0; a full-scale sine on a bin centre has power 0 dB.
+        frames of shape ``(k, channels, mels)`` in dB, k >= 0; a full-scale sine on a bin centre has 0 dB.
 
         Raises
         ------
@@ -253,21 +253,18 @@ class LogMelStream:
         check_dtype(samples, "samples", ("float32", "int16"))
         if samples.ndim != 2 or samples.shape[1] != self._channels:
             raise AudioFormatError(
-                f"samples have shape {samples.shape}: this stream takes (n, {self._channels}), a column a channel"
+                f"samples have shape {samples.shape}: this stream takes (n, {self._channels})"
             )
-        try:
-            return self._core.push(samples)
-        except _core.NonFiniteSampleError as error:
-            raise NonFiniteError(f"{error}: repair or drop this block; nothing of it was taken") from None
-        except _core.BusyError:
-            raise busy("stream") from None
+        with not_shared("stream"):
+            try:
+                return self._core.push(samples)
+            except _core.NonFiniteSampleError as error:
+                raise NonFiniteError(f"{error}: repair or drop this block; nothing of it was taken") from None
 
     def reset(self) -> None:
         """Forget all samples, as if the stream were new."""
-        try:
+        with not_shared("stream"):
             self._core.reset()
-        except _core.BusyError:
-            raise busy("stream") from None
 
 
 def log_mel(samples: NDArray[np.float32] | NDArray[np.int16], config: LogMelConfig) -> NDArray[np.float32]:
@@ -308,143 +305,3 @@ def log_mel(samples: NDArray[np.float32] | NDArray[np.int16], config: LogMelConf
         )
     frames = LogMelStream(config, channels=samples.shape[1]).push(samples)
     return np.ascontiguousarray(frames.transpose(1, 2, 0))
-
-
-class FrameWindow:
-    """The last frames of a stream, and the picture of them that networks see.
-
-    Parameters
-    ----------
-    channels, mels
-        Those of the stream.
-    frames
-        Length of the window in frames.
-
-    Raises
-    ------
-    ConfigError
-        If a dimension is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> window = FrameWindow(channels=1, mels=2, frames=2)
-    >>> window.push(np.array([[[-70.0, -10.0]], [[-40.0, -25.0]]], np.float32))
-    >>> window.full
-    True
-    >>> window.picture(floor_db=-60.0)
-    array([[[0.  , 0.5 ],
-            [1.  , 0.75]]], dtype=float32)
-    """
-
-    def __init__(self, channels: int, mels: int, frames: int) -> None:
-        channels = check_whole("channels", channels, 1, MAX_CHANNELS)
-        mels = check_whole("mels", mels, 1, MAX_MELS)
-        frames = check_whole("frames", frames, 1, MAX_WINDOW_FRAMES)
-        self._shape = (channels, mels, frames)
-        self._core = _core.FrameWindow(channels=channels, mels=mels, frames=frames)
-
-    @property
-    def full(self) -> bool:
-        """Whether the window holds all its frames."""
-        return self._core.held == self._shape[2]
-
-    def push(self, frames_db: NDArray[np.float32]) -> None:
-        """Take frames of shape ``(k, channels, mels)`` in dB; the oldest make room.
-
-        Raises
-        ------
-        AudioFormatError
-            If dtype or shape is wrong; nothing is taken.
-        NonFiniteError
-            If a cell is NaN or infinite; nothing is taken.
-        UsageError
-            If another thread is using the same window.
-        """
-        frames_db = check_cells(frames_db, "frames_db")
-        channels, mels, _ = self._shape
-        if frames_db.shape[1:] != (channels, mels):
-            raise AudioFormatError(
-                f"frames have shape {frames_db.shape}: this window takes (k, {channels}, {mels})"
-            )
-        try:
-            self._core.push(frames_db)
-        except _core.BusyError:
-            raise busy("window") from None
-
-    def clear(self) -> None:
-        """Forget all frames."""
-        try:
-            self._core.clear()
-        except _core.BusyError:
-            raise busy("window") from None
-
-    def peak_db(self) -> NDArray[np.float32]:
-        """Loudest cell of each channel in dB, of shape ``(channels,)``; minus infinity without a frame."""
-        try:
-            return self._core.peak_db()
-        except _core.BusyError:
-            raise busy("window") from None
-
-    def picture(self, floor_db: float) -> NDArray[np.float32]:
-        """Draw the window as networks see it; see the function `picture`.
-
-        Parameters
-        ----------
-        floor_db
-            Level below each channel's loudest cell, negative, in dB, that becomes 0.
-
-        Returns
-        -------
-        picture of shape ``(channels, mels, frames)`` in [0, 1], oldest frame first.
-
-        Raises
-        ------
-        ConfigError
-            If `floor_db` is not a level from -1000 to -1 dB.
-        UsageError
-            If the window is not full yet, or another thread is using it.
-        """
-        floor_db = check_floor_db(floor_db)
-        if not self.full:
-            raise UsageError(
-                f"the window holds {self._core.held} of {self._shape[2]} frames: push more before drawing it"
-            )
-        try:
-            return self._core.picture(floor_db)
-        except _core.BusyError:
-            raise busy("window") from None
-
-
-def picture(frames_db: NDArray[np.float32], floor_db: float) -> NDArray[np.float32]:
-    """Turn log-mel cells into what networks see: ``(max(dB - peak, floor_db) - floor_db) / -floor_db``.
-
-    The peak is each channel's loudest cell (the paper's shift to 0 dB and clipping at -30, -45, -60 or -80 dB),
-    so that the level of the recording does not matter.
-
-    Parameters
-    ----------
-    frames_db
-        float32 of shape ``(channels, mels, frames)`` in dB, as from `log_mel`.
-    floor_db
-        Level below the peak, negative, in dB, that becomes 0.
-
-    Returns
-    -------
-    picture of the same shape, in [0, 1].
-
-    Raises
-    ------
-    AudioFormatError, NonFiniteError
-        If dtype or shape is wrong, or a cell is NaN or infinite.
-    ConfigError
-        If `floor_db` is not a level from -1000 to -1 dB.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> picture(np.array([[[-70.0, -40.0, -10.0]]], np.float32), floor_db=-30.0)
-    array([[[0., 0., 1.]]], dtype=float32)
-    """
-    frames_db = check_cells(frames_db, "frames_db")
-    return _core.picture(frames_db, check_floor_db(floor_db))
