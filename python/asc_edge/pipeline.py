@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asc_edge.audio.array import ArrayHealth
+from asc_edge.audio.samples import Samples
 from asc_edge.bundle import Bundle, MemberSpec
 from asc_edge.engines import Engine, load_engine
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
@@ -151,7 +152,7 @@ class Pipeline:
         frames = config.frames(self._window_samples)
         return _FrontEnd(LogMelStream(config, self.channels), FrameWindow(self.channels, config.mels, frames))
 
-    def push(self, block: NDArray[np.float32] | NDArray[np.int16], *, decide: bool = True) -> list[Decision]:
+    def push(self, block: Samples, *, decide: bool = True) -> list[Decision]:
         """Hear a block of samples.
 
         Parameters
@@ -223,7 +224,7 @@ class Pipeline:
             front_end.window.clear()
         self._health = ArrayHealth(self.channels, self.sample_rate_hz, self.bundle.window_s)
 
-    def _check(self, block: NDArray[np.float32] | NDArray[np.int16]) -> None:
+    def _check(self, block: Samples) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise AudioFormatError(f"block of shape {block.shape}: expected (samples, {self.channels})")
         if block.dtype not in (np.float32, np.int16):
@@ -232,7 +233,7 @@ class Pipeline:
         if block.dtype == np.float32 and not np.isfinite(block).all():
             raise NonFiniteError("block holds NaN or infinity")
 
-    def _hear(self, piece: NDArray[np.float32] | NDArray[np.int16]) -> None:
+    def _hear(self, piece: Samples) -> None:
         self._health.update(piece)
         for front_end in self._front_ends:
             front_end.window.push(front_end.stream.push(piece))
@@ -269,9 +270,7 @@ class Pipeline:
         return float(np.max(peaks_db[list(healthy)])) < self.bundle.silence_db
 
 
-def fit_to_window(
-    samples: NDArray[np.float32] | NDArray[np.int16], window_samples: int
-) -> NDArray[np.float32] | NDArray[np.int16]:
+def fit_to_window(samples: Samples, window_samples: int) -> Samples:
     """Make a clip exactly one window long: a longer one is cut, a shorter one repeated.
 
     Repeating keeps the statistics of the sound; a tail of zeros would be a picture that no microphone gives.
@@ -292,13 +291,12 @@ def fit_to_window(
     """
     if len(samples) == 0:
         raise AudioFormatError("clip has no samples")
-    if len(samples) < window_samples:
-        repeats = -(-window_samples // len(samples))
-        samples = np.tile(samples, (repeats, 1))
-    return samples[:window_samples]
+    positions = np.arange(window_samples) % len(samples)
+    fitted: Samples = samples[positions]
+    return fitted
 
 
-def classify_clip(system: Bundle | Pipeline, samples: NDArray[np.float32] | NDArray[np.int16]) -> Decision:
+def classify_clip(system: Bundle | Pipeline, samples: Samples) -> Decision:
     """Decide on a whole clip: the mean posterior of its windows.
 
     Parameters
