@@ -26,8 +26,8 @@ class ArrayHealth:
     """Watches every channel over the last decision window.
 
     A channel is ``dead`` when it was constant over the whole window, or over the last second while another
-    channel was not. It is ``clipped`` when more than 1 % of the window's samples stand at full scale. Otherwise
-    it is ``ok``, also as soon as it has recovered.
+    channel was not. It is ``clipped`` when more than 1 % of the window's samples stand at full scale.
+    Otherwise it is ``ok``, also as soon as it has recovered.
 
     Parameters
     ----------

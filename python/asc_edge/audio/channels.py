@@ -25,7 +25,7 @@ def parse_channel_map(text: str) -> tuple[int, ...]:
     if len(set(indices)) != len(indices):
         raise ChannelMapError(f"channel map {text!r} names a channel twice")
     if len(indices) > MAX_CHANNELS:
-        raise ChannelMapError(f"channel map {text!r} has {len(indices)} channels; at most {MAX_CHANNELS} can vote")
+        raise ChannelMapError(f"channel map {text!r} is too long; at most {MAX_CHANNELS} channels can vote")
     return indices
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asc_edge.audio.wav import WavHeader, read_wav_header
+from asc_edge.audio.samples import Samples
+from asc_edge.audio.wav import HeaderCutOffError, read_wav_header
 from asc_edge.errors import AudioFileError, NonFiniteError
 
 
@@ -84,17 +85,29 @@ def read_block(sound: Any, frames: int, path: str | os.PathLike[str]) -> NDArray
     except soundfile.LibsndfileError as error:
         at_s = start / sound.samplerate
         raise AudioFileError(f"{path}: can't be decoded from {at_s:.1f} s on: {error.error_string}") from None
+    check_finite(samples, start, sound.samplerate, path)
+    return samples
+
+
+def check_finite(
+    samples: Samples, first_frame: int, sample_rate_hz: int, name: str | os.PathLike[str]
+) -> None:
+    """Refuse NaN and infinity, and say where they are.
+
+    Raises
+    ------
+    NonFiniteError
+    """
     finite = np.isfinite(samples)
     if not finite.all():
         row, channel = np.argwhere(~finite)[0]
-        at_s = (start + row) / sound.samplerate
-        raise NonFiniteError(f"{path}: sample at {at_s:.3f} s of channel {channel + 1} is NaN or infinite")
-    return samples
+        at_s = (first_frame + row) / sample_rate_hz
+        raise NonFiniteError(f"{name}: sample at {at_s:.3f} s of channel {channel + 1} is NaN or infinite")
 
 
 def truncated(path: str | os.PathLike[str], promised: int, found: int, unit: str) -> str:
     """The sentence for a file or stream that holds less than it says."""
-    return f"{path}: cut off: the header promises {promised} {unit}, there are {found}; copy or record it again"
+    return f"{path}: cut off: the header promises {promised} {unit}, there are {found}; copy it again"
 
 
 def _check_regular(path: Path) -> None:
@@ -121,10 +134,10 @@ def _check_wav_is_whole(path: Path) -> None:
             return
         stream.seek(0)
         try:
-            header: WavHeader = read_wav_header(stream, str(path))
-        except AudioFileError as error:
-            if "ends inside" in str(error):
-                raise
+            header = read_wav_header(stream, str(path))
+        except HeaderCutOffError:
+            raise
+        except AudioFileError:
             # A layout that only libsndfile knows, or broken in a way that it will tell.
             return
     found = path.stat().st_size - header.data_offset

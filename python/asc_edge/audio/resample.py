@@ -1,4 +1,4 @@
-"""Between the rate of a device or file and the rate of the bundle. Chunked and whole are the same to the bit."""
+"""From the rate of a device or file to the rate of the bundle; chunked and whole are the same to the bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RIFF/WAVE headers, read from streams that can't be rewound, and from files whose promise is to be checked."""
+"""RIFF/WAVE headers, read from streams that can't be rewound, and from files whose promise is checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENCODINGS: dict[tuple[int, int], Encoding] = {
     (_FORMAT_PCM, 32): "s32",
     (_FORMAT_FLOAT, 32): "f32",
 }
-# Programs that write to a pipe can't know the size beforehand: arecord writes 0x7fffff00, sox 0x7ffff000 or so,
+# Programs that write to a pipe can't know the size beforehand: arecord writes 0x7fffff00, sox nearly that,
 # ffmpeg 0xffffffff, others 0. All of them mean "until the end".
 _SURELY_UNKNOWN_BYTES = 0x7FFF0000
 _MAX_HEADER_CHUNK_BYTES = 2**20
@@ -68,13 +68,17 @@ def read_wav_header(stream: BinaryIO, name: str) -> WavHeader:
 
     Raises
     ------
+    NotWavError
+        When it doesn't begin like one.
+    HeaderCutOffError
+        When it ends before the first sample.
     AudioFileError
-        When it isn't a WAVE stream of 16, 24 or 32 bit PCM or 32 bit float.
+        When its samples are not 16, 24 or 32 bit PCM or 32 bit float, or the header is broken.
     """
     reader = _Reader(stream, name)
     riff = reader.take(12)
     if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
-        raise AudioFileError(f"{name}: not a WAV stream")
+        raise NotWavError(f"{name}: not a WAV stream")
     layout: tuple[int, int, Encoding] | None = None
     while True:
         kind, size = struct.unpack("<4sI", reader.take(8))
@@ -82,7 +86,9 @@ def read_wav_header(stream: BinaryIO, name: str) -> WavHeader:
             break
         # Chunks are padded to an even length.
         if size > _MAX_HEADER_CHUNK_BYTES:
-            raise AudioFileError(f"{name}: broken WAV header: a chunk of {size} bytes in front of the samples")
+            raise AudioFileError(
+                f"{name}: broken WAV header: a chunk of {size} bytes in front of the samples"
+            )
         body = reader.take(size + size % 2)[:size]
         if kind == b"fmt ":
             layout = _layout(body, name)
@@ -91,6 +97,18 @@ def read_wav_header(stream: BinaryIO, name: str) -> WavHeader:
     rate, channels, encoding = layout
     unknown = size == 0 or size >= _SURELY_UNKNOWN_BYTES
     return WavHeader(rate, channels, encoding, None if unknown else size, reader.position)
+
+
+class NotWavError(AudioFileError):
+    """The stream doesn't begin like a WAVE stream."""
+
+
+class HeaderCutOffError(AudioFileError):
+    """The stream ends inside its header."""
+
+    def __init__(self, name: str, found_bytes: int) -> None:
+        super().__init__(f"{name}: ends inside the WAV header, after {found_bytes} bytes")
+        self.found_bytes = found_bytes
 
 
 class _Reader:
@@ -104,8 +122,7 @@ class _Reader:
     def take(self, count: int) -> bytes:
         data = self._stream.read(count)
         if len(data) < count:
-            end = self.position + len(data)
-            raise AudioFileError(f"{self._name}: ends inside the WAV header, after {end} bytes")
+            raise HeaderCutOffError(self._name, self.position + len(data))
         self.position += count
         return data
 
@@ -120,7 +137,7 @@ def _layout(body: bytes, name: str) -> tuple[int, int, Encoding]:
     encoding = _ENCODINGS.get((code, bits))
     if encoding is None:
         raise AudioFileError(
-            f"{name}: WAV format {code:#06x} with {bits} bits is not supported; use 16, 24 or 32 bit PCM or float"
+            f"{name}: WAV format {code:#06x} with {bits} bits can't be read; use 16, 24 or 32 bit PCM"
         )
     if channels == 0 or rate == 0:
         raise AudioFileError(f"{name}: broken WAV header: {channels} channels at {rate} Hz")

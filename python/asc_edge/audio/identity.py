@@ -1,0 +1,56 @@
+"""A microphone's identity that survives a reboot.
+
+The index of a sound card changes with the order in which USB devices are found. Its vendor, product and
+serial number don't, and neither does the identity that ALSA gives to a built-in card.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ALSA_HARDWARE = re.compile(r"\(hw:(\d+),(\d+)\)")
+
+
+def stable_id(name: str, root: Path = Path("/")) -> str:
+    """Name a PortAudio device for good.
+
+    Parameters
+    ----------
+    name : str
+        As PortAudio gives it; ALSA hardware ends in ``(hw:CARD,DEVICE)``.
+    root : Path
+        Where ``proc`` and ``sys`` are mounted.
+
+    Returns
+    -------
+    str
+        ``usb-id:VENDOR:PRODUCT[:SERIAL]`` for a USB card, ``alsa:CARD`` for another one, followed by
+        ``,DEVICE`` unless that is 0; ``name:NAME`` for what is no card (a sound server, for instance).
+    """
+    match = _ALSA_HARDWARE.search(name)
+    if match is None:
+        return f"name:{name}"
+    card, device = int(match[1]), int(match[2])
+    proc = root / "proc" / "asound" / f"card{card}"
+    suffix = f",{device}" if device else ""
+    usb_id = _read(proc / "usbid")
+    if usb_id:
+        serial = _read(_usb_device(root, card) / "serial")
+        return f"usb-id:{usb_id}" + (f":{serial}" if serial else "") + suffix
+    card_id = _read(proc / "id")
+    return f"alsa:{card_id}{suffix}" if card_id else f"name:{name}"
+
+
+def _usb_device(root: Path, card: int) -> Path:
+    """Folder of the USB device whose interface is the card."""
+    interface = root / "sys" / "class" / "sound" / f"card{card}" / "device"
+    return interface.resolve().parent
+
+
+def _read(path: Path) -> str:
+    """Content of a small file of the kernel, or nothing where it isn't there."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
