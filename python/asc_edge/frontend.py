@@ -45,8 +45,8 @@ class LogMelConfig:
     mels
         Number of mel bands.
     mel_scale
-        ``"htk"`` (the paper's) or ``"slaney"``. With short windows the HTK bank has bands too narrow to hold
-        a bin, which stay at -160 dB; the Slaney bank has none.
+        ``"htk"`` (the paper's) or ``"slaney"``. With short windows low bands may be too narrow to hold a bin,
+        and stay at -160 dB: fewer with the Slaney scale.
     mel_norm
         ``"peak"``: triangles of height 1; ``"area"``: triangles of area 1 over Hz.
     fmin_hz, fmax_hz
