@@ -1,7 +1,8 @@
-"""Draw what ``asc-edge listen`` shows on the demonstration scene: ``python tools/draw_listen.py docs/listen.svg``."""
+"""Draw what ``asc-edge listen`` shows on the demonstration scene; ``make picture`` runs this."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ def main() -> None:
     # The beginning says what it listens to; the rest shows one activity after the other.
     shown = lines if len(lines) <= LINES else [*lines[:2], *lines[2 :: max(1, len(lines) // LINES)]]
     width = max(len(Text.from_ansi(line).plain) for line in shown)
-    console = Console(record=True, width=width, file=Path("/dev/null").open("w"), force_terminal=True)
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
     for line in shown:
         console.print(Text.from_ansi(line))
     target.write_text(console.export_svg(title=" ".join(COMMAND)), encoding="utf-8")
