@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+import numpy as np
+
+from asc_edge.audio.samples import Samples
 from asc_edge.errors import ChannelMapError
 
 # As many as the front end takes.
@@ -47,3 +51,8 @@ def select_channels(wanted: Sequence[int] | None, available: int, input_name: st
         names = ", ".join(map(str, missing))
         raise ChannelMapError(f"{has}, the channel map asks for {names}; give a map with --channels")
     return tuple(wanted)
+
+
+def take_channels(samples: Samples, indices: Sequence[int]) -> Samples:
+    """The chosen columns, shape (n, channels) -> (n, len(indices)), contiguous."""
+    return cast(Samples, np.take(samples, indices, axis=1))

@@ -33,20 +33,26 @@ class Source(Protocol):
         Frames that were lost directly before the block that was yielded last.
     overruns : int
         How often something was lost so far.
+    waiting_frames : int
+        Frames that are there already but not yet yielded.
     """
 
-    name: str
-    description: dict[str, object]
-    sample_rate_hz: int
-    channels: int
-    live: bool
-    lost_frames: int
-    overruns: int
-
     @property
-    def waiting_frames(self) -> int:
-        """Frames that are there already but not yet yielded."""
-        ...
+    def name(self) -> str: ...
+    @property
+    def description(self) -> dict[str, object]: ...
+    @property
+    def sample_rate_hz(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def live(self) -> bool: ...
+    @property
+    def lost_frames(self) -> int: ...
+    @property
+    def overruns(self) -> int: ...
+    @property
+    def waiting_frames(self) -> int: ...
 
     def blocks(self) -> Iterator[Samples]:
         """Yield blocks, shape (n, channels), n > 0, until the source ends."""
@@ -103,10 +109,8 @@ class FileSource:
     Parameters
     ----------
     path : path
-    pace : Pace, optional
-        Makes it behave as if live.
     realtime : bool
-        Shorthand for a pace at the file's own rate.
+        Makes it behave as if live.
 
     Raises
     ------
@@ -119,16 +123,14 @@ class FileSource:
     overruns = 0
     lost_frames = 0
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, realtime: bool = False, pace: Pace | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, realtime: bool = False) -> None:
         self._sound = open_audio(path)
         self._path = path
         self.name = os.fspath(path)
         self.sample_rate_hz = int(self._sound.samplerate)
         self.channels = int(self._sound.channels)
-        self._pace = Pace(self.sample_rate_hz) if realtime and pace is None else pace
-        self.live = self._pace is not None
+        self._pace = Pace(self.sample_rate_hz) if realtime else None
+        self.live = realtime
         self.description: dict[str, object] = {
             "kind": "file",
             "path": self.name,
@@ -165,8 +167,8 @@ class StdinSource:
         None when standard input is closed.
     raw : (sample_rate_hz, channels), optional
         Given for headerless little-endian int16.
-    pace : Pace, optional
-        Holds a fast writer back.
+    realtime : bool
+        Holds a fast writer back. It isn't live even then: a pipe waits, nothing is lost in it.
 
     Raises
     ------
@@ -181,17 +183,14 @@ class StdinSource:
     name = "standard input"
 
     def __init__(
-        self, stream: BinaryIO | None, raw: tuple[int, int] | None = None, pace: Pace | None = None
+        self, stream: BinaryIO | None, raw: tuple[int, int] | None = None, *, realtime: bool = False
     ) -> None:
         if stream is None:
             raise AudioFileError("standard input is closed; pipe a WAV stream into it")
         self._stream = stream
-        self._pace = pace
-        if raw is None:
-            self._header = self._read_header()
-        else:
-            self._header = WavHeader(raw[0], raw[1], "s16", None, 0)
+        self._header = self._read_header() if raw is None else WavHeader(*raw, "s16", None, 0)
         self.sample_rate_hz = self._header.sample_rate_hz
+        self._pace = Pace(self.sample_rate_hz) if realtime else None
         self.channels = self._header.channels
         self.description: dict[str, object] = {
             "kind": "stdin",

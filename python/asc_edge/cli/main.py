@@ -1,0 +1,98 @@
+"""Reads the command line, runs one command, and turns every failure into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from asc_edge.cli import bundle, classify, devices, listen
+from asc_edge.errors import AscEdgeError, UsageError
+from asc_edge.version import __version__
+
+_DESCRIPTION = "Tells which activity is going on in a home from a microphone array, on this device."
+_EXAMPLES = """\
+examples:
+  asc-edge devices                     what can be heard here
+  asc-edge listen --demo               a synthetic scene, for those without a microphone
+  asc-edge listen --device usb-id:2886:0018
+  asc-edge classify kitchen.wav
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what was wrong, instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} ({self.prog} --help shows how)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``asc-edge``.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; the process's own by default.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed while running, 2 used wrongly, 130 interrupted before anything had begun.
+    """
+    if sys.stdout is None:
+        # Closed by who started it, who wants to see nothing then.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    try:
+        args = _parser().parse_args(argv)
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except AscEdgeError as error:
+        if os.environ.get("ASC_EDGE_DEBUG"):
+            raise
+        return report(str(error), error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python must not try to flush the rest at exit.
+        _forget_output()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("ASC_EDGE_DEBUG"):
+            raise
+        kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
+        if isinstance(error, OSError):
+            _forget_output()
+        return report(f"{kind}{error} (ASC_EDGE_DEBUG=1 shows where)", 1)
+
+
+def report(message: str, code: int) -> int:
+    """Write an error as one line, and give back the exit code."""
+    if sys.stderr is not None:
+        print(f"asc-edge: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="asc-edge",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"asc-edge {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (devices, listen, classify, bundle):
+        module.add_parser(commands)
+    return parser
+
+
+def _forget_output() -> None:
+    """Send what is still buffered nowhere."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

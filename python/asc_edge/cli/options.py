@@ -1,0 +1,84 @@
+"""Options and helpers that several commands share. Imports nothing heavy at the top."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asc_edge.bundle import Bundle
+
+DEFAULT_BUNDLE = "home"
+
+
+def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+    """Add a command whose help ends in examples."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary[0].lower() + summary[1:].rstrip("."),
+        description=summary,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_bundle_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle",
+        default=DEFAULT_BUNDLE,
+        metavar="FILE",
+        help="the trained system: a path, or the name of a built-in one (default: %(default)s)",
+    )
+
+
+def add_channels_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--channels",
+        metavar="1,2,...",
+        help="which channels are microphones, counted from 1 (default: all); arrays often add a mixed one",
+    )
+
+
+def parse_channels(text: str | None) -> tuple[int, ...] | None:
+    """Indices (from 0) that ``--channels`` asks for; None where it wasn't given.
+
+    Raises
+    ------
+    ChannelMapError
+    """
+    from asc_edge.audio.channels import parse_channel_map
+
+    return None if text is None else parse_channel_map(text)
+
+
+def positive_number(text: str) -> float:
+    """Argument type: a finite number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def open_bundle(name: str) -> Bundle:
+    """Open a bundle by path, or a built-in one by its bare name.
+
+    Raises
+    ------
+    BundleError
+    """
+    from importlib.resources import as_file, files
+
+    from asc_edge.bundle import Bundle
+
+    if Path(name).name == name and not Path(name).exists():
+        built_in = files("asc_edge") / "bundles" / f"{name}.ascb"
+        if built_in.is_file():
+            with as_file(built_in) as path:
+                return Bundle.open(path)
+    return Bundle.open(name)
