@@ -72,7 +72,7 @@ void RealFft::plan_stages() {
   }
 }
 
-void RealFft::run_stage(const Stage& stage, double* in_re, double* in_im, double* out_re,
+void RealFft::run_stage(const Stage& stage, const double* in_re, const double* in_im, double* out_re,
                         double* out_im) const noexcept {
   const double* w_re = twiddle_re_.data() + stage.twiddles;
   const double* w_im = twiddle_im_.data() + stage.twiddles;
@@ -80,21 +80,20 @@ void RealFft::run_stage(const Stage& stage, double* in_re, double* in_im, double
   const std::size_t stride = stage.stride;
   switch (stage.radix) {
   case 2:
-    return fft_kernels::pass<2, double>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
+    return fft_kernels::pass<2>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
   case 3:
-    return fft_kernels::pass<3, double>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
+    return fft_kernels::pass<3>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
   case 4:
-    return fft_kernels::pass<4, double>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
+    return fft_kernels::pass<4>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
   case 5:
-    return fft_kernels::pass<5, double>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
+    return fft_kernels::pass<5>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
   case 7:
-    return fft_kernels::pass<7, double>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
+    return fft_kernels::pass<7>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
   case 8:
-    return fft_kernels::pass<8, double>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
+    return fft_kernels::pass<8>(groups, stride, w_re, w_im, in_re, in_im, out_re, out_im);
   default:
-    return fft_kernels::pass_any<double>(stage.radix, groups, stride, w_re, w_im,
-                                         twiddle_re_.data() + stage.roots, twiddle_im_.data() + stage.roots,
-                                         in_re, in_im, out_re, out_im);
+    return fft_kernels::pass_any(stage.radix, groups, stride, w_re, w_im, twiddle_re_.data() + stage.roots,
+                                 twiddle_im_.data() + stage.roots, in_re, in_im, out_re, out_im);
   }
 }
 

@@ -149,76 +149,32 @@ void pass(std::size_t groups, std::size_t stride, const double* twiddle_re, cons
   }
 }
 
-/// The sums and differences of the conjugate pairs of one group, in place.
-template <class Real>
-void pair_up(std::size_t radix, std::size_t step, std::size_t stride, Real* x) noexcept {
-  for (std::size_t j = 1; j <= radix / 2; ++j) {
-    for (std::size_t q = 0; q < stride; ++q) {
-      const Real a = x[step * j + q];
-      const Real b = x[step * (radix - j) + q];
-      x[step * j + q] = a + b;
-      x[step * (radix - j) + q] = a - b;
-    }
-  }
-}
-
-/// Turns the even and odd halves of outputs k and radix - k into those outputs, twiddles included.
-template <class Real>
-void finish_pair(std::size_t stride, const double* w_re, const double* w_im, std::size_t k,
-                 std::size_t mirror, Real* out_re, Real* out_im) noexcept {
-  for (std::size_t q = 0; q < stride; ++q) {
-    const Real even_re = out_re[stride * k + q], even_im = out_im[stride * k + q];
-    const Real odd_re = out_re[stride * mirror + q], odd_im = out_im[stride * mirror + q];
-    const Real a_re = even_re + odd_re, a_im = even_im - odd_im;
-    const Real b_re = even_re - odd_re, b_im = even_im + odd_im;
-    out_re[stride * k + q] = a_re * w_re[k - 1] - a_im * w_im[k - 1];
-    out_im[stride * k + q] = a_re * w_im[k - 1] + a_im * w_re[k - 1];
-    out_re[stride * mirror + q] = b_re * w_re[mirror - 1] - b_im * w_im[mirror - 1];
-    out_im[stride * mirror + q] = b_re * w_im[mirror - 1] + b_im * w_re[mirror - 1];
-  }
-}
-
-/// The same pass for any odd radix, by the definition with conjugate pairs: `radix` operations a point. The
-/// input is overwritten.
+/// The same pass for any radix, by the definition: `radix` operations a point.
 template <class Real>
 void pass_any(std::size_t radix, std::size_t groups, std::size_t stride, const double* twiddle_re,
-              const double* twiddle_im, const double* root_re, const double* root_im, Real* in_re,
-              Real* in_im, Real* out_re, Real* out_im) noexcept {
-  const std::size_t step = stride * groups;
-  for (std::size_t p = 0; p < groups; ++p, in_re += stride, in_im += stride) {
-    pair_up(radix, step, stride, in_re);
-    pair_up(radix, step, stride, in_im);
-    for (std::size_t k = 0; k <= radix / 2; ++k) {
-      const std::size_t mirror = radix - k;
+              const double* twiddle_im, const double* root_re, const double* root_im, const Real* in_re,
+              const Real* in_im, Real* out_re, Real* out_im) noexcept {
+  for (std::size_t p = 0; p < groups; ++p) {
+    for (std::size_t k = 0; k < radix; ++k) {
+      const double w_re = k == 0 ? 1.0 : twiddle_re[p * (radix - 1) + k - 1];
+      const double w_im = k == 0 ? 0.0 : twiddle_im[p * (radix - 1) + k - 1];
       for (std::size_t q = 0; q < stride; ++q) {
-        out_re[stride * k + q] = in_re[q];
-        out_im[stride * k + q] = in_im[q];
-        if (k > 0) {
-          out_re[stride * mirror + q] = in_re[q] * 0.0;
-          out_im[stride * mirror + q] = in_im[q] * 0.0;
+        Real sum_re = in_re[stride * p + q];
+        Real sum_im = in_im[stride * p + q];
+        std::size_t turn = 0;
+        for (std::size_t j = 1; j < radix; ++j) {
+          turn += k;
+          turn -= turn >= radix ? radix : 0;
+          const Real re = in_re[stride * (p + groups * j) + q];
+          const Real im = in_im[stride * (p + groups * j) + q];
+          sum_re = sum_re + (re * root_re[turn] - im * root_im[turn]);
+          sum_im = sum_im + (re * root_im[turn] + im * root_re[turn]);
         }
-      }
-      std::size_t turn = 0;
-      for (std::size_t j = 1; j <= radix / 2; ++j) {
-        turn += k;
-        turn -= turn >= radix ? radix : 0;
-        for (std::size_t q = 0; q < stride; ++q) {
-          out_re[stride * k + q] = out_re[stride * k + q] + in_re[step * j + q] * root_re[turn];
-          out_im[stride * k + q] = out_im[stride * k + q] + in_im[step * j + q] * root_re[turn];
-        }
-        for (std::size_t q = 0; k > 0 && q < stride; ++q) {
-          const std::size_t difference = step * (radix - j) + q;
-          out_re[stride * mirror + q] = out_re[stride * mirror + q] - in_im[difference] * root_im[turn];
-          out_im[stride * mirror + q] = out_im[stride * mirror + q] - in_re[difference] * root_im[turn];
-        }
-      }
-      if (k > 0) {
-        finish_pair(stride, twiddle_re + p * (radix - 1), twiddle_im + p * (radix - 1), k, mirror, out_re,
-                    out_im);
+        const std::size_t to = stride * (radix * p + k) + q;
+        out_re[to] = sum_re * w_re - sum_im * w_im;
+        out_im[to] = sum_re * w_im + sum_im * w_re;
       }
     }
-    out_re += stride * radix;
-    out_im += stride * radix;
   }
 }
 

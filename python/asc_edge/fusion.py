@@ -1,8 +1,8 @@
 """Late fusion: a linear SVM over the members' outputs, calibrated to posteriors.
 
 The arithmetic is scikit-learn's, in C++: `StandardScaler` and `LinearSVC` for the decision values (CRNN +
-Deep Spectrum + late fusion, section on late fusion), `CalibratedClassifierCV(method="sigmoid")` for the posteriors
-(Platt's sigmoid, one a class). Models are stored as ``.npz`` without pickle.
+Deep Spectrum + late fusion, section on late fusion), `CalibratedClassifierCV(method="sigmoid")` (Platt's
+sigmoid, one a class) for the posteriors. Models are stored as ``.npz`` without pickle.
 """
 
 from __future__ import annotations

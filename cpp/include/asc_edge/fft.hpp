@@ -35,7 +35,7 @@ private:
   };
 
   void plan_stages();
-  void run_stage(const Stage& stage, double* in_re, double* in_im, double* out_re,
+  void run_stage(const Stage& stage, const double* in_re, const double* in_im, double* out_re,
                  double* out_im) const noexcept;
   void untangle(const double* re, const double* im, double* spectrum_re, double* spectrum_im) const noexcept;
 
