@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 from asc_edge.audio.samples import Samples
 from asc_edge.errors import AudioFileError
 
-Encoding = Literal["s16", "s24", "s32", "f32"]
+Encoding = Literal["u8", "s16", "s24", "s32", "f32", "f64"]
 
 _FORMAT_PCM = 0x0001
 _FORMAT_FLOAT = 0x0003
 _FORMAT_EXTENSIBLE = 0xFFFE
 _ENCODINGS: dict[tuple[int, int], Encoding] = {
+    (_FORMAT_PCM, 8): "u8",
     (_FORMAT_PCM, 16): "s16",
     (_FORMAT_PCM, 24): "s24",
     (_FORMAT_PCM, 32): "s32",
     (_FORMAT_FLOAT, 32): "f32",
+    (_FORMAT_FLOAT, 64): "f64",
 }
+_SAMPLE_BYTES: dict[Encoding, int] = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4, "f64": 8}
 # Programs that write to a pipe can't know the size beforehand: arecord writes 0x7fffff00, sox nearly that,
 # ffmpeg 0xffffffff, others 0. All of them mean "until the end".
 _SURELY_UNKNOWN_BYTES = 0x7FFF0000
@@ -37,7 +40,8 @@ class WavHeader:
     Attributes
     ----------
     sample_rate_hz, channels : int
-    encoding : {"s16", "s24", "s32", "f32"}
+    encoding : {"u8", "s16", "s24", "s32", "f32", "f64"}
+        Unsigned, signed or floating point, and bits.
     data_bytes : int or None
         Promised size of the samples; None where the writer didn't know it.
     data_offset : int
@@ -53,7 +57,7 @@ class WavHeader:
     @property
     def frame_bytes(self) -> int:
         """Bytes that one sample of every channel takes."""
-        return self.channels * {"s16": 2, "s24": 3, "s32": 4, "f32": 4}[self.encoding]
+        return self.channels * _SAMPLE_BYTES[self.encoding]
 
 
 def read_wav_header(stream: BinaryIO, name: str) -> WavHeader:
@@ -73,7 +77,7 @@ def read_wav_header(stream: BinaryIO, name: str) -> WavHeader:
     HeaderCutOffError
         When it ends before the first sample.
     AudioFileError
-        When its samples are not 16, 24 or 32 bit PCM or 32 bit float, or the header is broken.
+        When its samples are neither PCM nor floating point, or the header is broken.
     """
     reader = _Reader(stream, name)
     riff = reader.take(12)
@@ -136,9 +140,7 @@ def _layout(body: bytes, name: str) -> tuple[int, int, Encoding]:
         (code,) = struct.unpack_from("<H", body, 24)
     encoding = _ENCODINGS.get((code, bits))
     if encoding is None:
-        raise AudioFileError(
-            f"{name}: WAV format {code:#06x} with {bits} bits can't be read; use 16, 24 or 32 bit PCM"
-        )
+        raise AudioFileError(f"{name}: WAV format {code:#06x} with {bits} bits can't be read; use 16 bit PCM")
     if channels == 0 or rate == 0:
         raise AudioFileError(f"{name}: broken WAV header: {channels} channels at {rate} Hz")
     return rate, channels, encoding
@@ -153,6 +155,10 @@ def decode(data: bytes, encoding: Encoding, channels: int) -> Samples:
         int16 for ``s16``, else float32 in [-1, 1].
     """
     return _DECODERS[encoding](data).reshape(-1, channels)
+
+
+def _decode_u8(data: bytes) -> Samples:
+    return (np.frombuffer(data, dtype=np.uint8).astype(np.float32) - 128.0) / np.float32(128.0)
 
 
 def _decode_s16(data: bytes) -> Samples:
@@ -174,13 +180,19 @@ def _decode_f32(data: bytes) -> Samples:
     return np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False)
 
 
+def _decode_f64(data: bytes) -> Samples:
+    return np.frombuffer(data, dtype="<f8").astype(np.float32)
+
+
 def _from_int32(values: NDArray[np.int32]) -> NDArray[np.float32]:
     return (values * (1.0 / 2**31)).astype(np.float32)
 
 
 _DECODERS: dict[Encoding, Callable[[bytes], Samples]] = {
+    "u8": _decode_u8,
     "s16": _decode_s16,
     "s24": _decode_s24,
     "s32": _decode_s32,
     "f32": _decode_f32,
+    "f64": _decode_f64,
 }
