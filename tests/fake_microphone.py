@@ -1,4 +1,4 @@
-"""A four-channel microphone without a sound card: a pipe, read by PulseAudio, found by PortAudio through ALSA.
+"""A four-channel microphone without a sound card: a pipe that PulseAudio reads and PortAudio finds by ALSA.
 
 What is written into the pipe comes out of a real PortAudio stream, at the pace at which it is written.
 """
