@@ -1,0 +1,49 @@
+"""A small CNN whose pooled last maps are an embedding for linear SVMs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from asc_edge.errors import ConfigError
+from asc_edge_train.models.blocks import conv_blocks
+
+__all__ = ["EmbeddingCnn"]
+
+
+class EmbeddingCnn(nn.Module):
+    """Convolution blocks, then mean and maximum of every map: an embedding of twice the last filters.
+
+    Trained on fine classes as a pretext, so that the embedding knows more than the labels it is used for.
+    Takes the place of the paper's image networks (section on deep spectrum features), which don't fit a
+    device this small.
+    """
+
+    def __init__(
+        self,
+        *,
+        mels: int,
+        classes: int,
+        filters: Sequence[int],
+        kernels: Sequence[int],
+        pools: Sequence[Sequence[int]],
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if mels // math.prod(pool[0] for pool in pools) < 1:
+            raise ConfigError(f"network cnn: pools leave nothing of {mels} mel bands")
+        self.blocks = conv_blocks(filters, kernels, pools, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(2 * filters[-1], classes)
+
+    def embed(self, picture: torch.Tensor) -> torch.Tensor:
+        """Embedding (batch, 2 * last filters) of pictures (batch, 1, mels, frames)."""
+        maps = self.blocks(picture)
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes)."""
+        return self.classify(self.dropout(self.embed(picture)))

@@ -1,0 +1,58 @@
+"""Variants of a clip for training: in another room, at another level, with noise.
+
+Without them the network could tell speech from kitchens by the studio instead of by the voice.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import fftconvolve
+
+from asc_edge_train.clips import DataError, licence_family
+from asc_edge_train.datasets import load_corpus
+from asc_edge_train.recipe import RoomConfig
+from asc_edge_train.sound import clip_samples
+
+__all__ = ["clip_seed", "load_rooms", "room_variant"]
+
+
+def clip_seed(seed: int, clip_id: str, variant: int) -> list[int]:
+    """Seed that depends on the clip's name, so that adding a clip leaves all others as they were."""
+    return [seed, zlib.crc32(clip_id.encode()), variant]
+
+
+def load_rooms(config: RoomConfig, data: Path, sample_rate_hz: int) -> list[np.ndarray]:
+    """Impulse responses (n,) that the recipe allows, each of unit energy.
+
+    Raises
+    ------
+    DataError
+        When none is left.
+    """
+    clips = load_corpus("manifest", data / config.folder)
+    responses = []
+    for clip in clips:
+        if licence_family(clip.licence) in config.licences:
+            response = clip_samples(clip, sample_rate_hz)[:, 0].astype(np.float64)
+            energy = float(np.sqrt(np.sum(response**2)))
+            if energy > 0:
+                responses.append(response / energy)
+    if not responses:
+        raise DataError(f"{data / config.folder}: no room response with a licence that the recipe allows")
+    return responses
+
+
+def room_variant(
+    samples: np.ndarray, rooms: list[np.ndarray], config: RoomConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """One clip (n, 1) in a room drawn at random, with random level and white noise; same length, float32."""
+    wet = fftconvolve(samples[:, 0].astype(np.float64), rooms[int(rng.integers(len(rooms)))])[: len(samples)]
+    peak = float(np.max(np.abs(wet)))
+    if peak > 0:
+        wet *= 10.0 ** (rng.uniform(*config.level_db) / 20.0) / peak
+    level = float(np.sqrt(np.mean(wet**2)))
+    noise = rng.standard_normal(len(wet)) * level * 10.0 ** (rng.uniform(*config.noise_db) / 20.0)
+    return np.clip(wet + noise, -1.0, 1.0).astype(np.float32)[:, None]

@@ -1,0 +1,123 @@
+"""Late fusion by stacking: a linear SVM over the members' out-of-fold outputs, calibrated to posteriors.
+
+CRNN + Deep Spectrum + late fusion, section on late fusion: posteriors and decision values are concatenated,
+standardised, and scored by a linear SVM whose C comes from the same grid and folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.utils.class_weight import compute_sample_weight
+
+from asc_edge.fusion import LateFusion
+from asc_edge_train.crossval import choose_c, metric_score
+from asc_edge_train.recipe import FusionConfig
+from asc_edge_train.svm import decision_values, linear_svm, predict_labels, to_device
+
+__all__ = ["NestedResult", "calibrate", "choose_fusion_c", "fit_fusion", "nested_scores"]
+
+
+@dataclass(frozen=True)
+class NestedResult:
+    """The fusion's posteriors for clips that nothing in it has seen.
+
+    Attributes
+    ----------
+    posteriors : ndarray (clips, labels)
+        Of each fold by a fusion whose SVM, C and calibration come from the other folds.
+    c_by_fold : dict
+    """
+
+    posteriors: np.ndarray
+    c_by_fold: dict[int, float]
+
+
+def fold_splits(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train, test) rows of each fold, as scikit-learn's ``cv`` takes them."""
+    return [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+
+
+def choose_fusion_c(
+    stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, config: FusionConfig, metric: str
+) -> tuple[float, dict[float, float]]:
+    """The C with the best mean score over the folds, and every C's mean score."""
+
+    def score(c: float, fold: int) -> float:
+        train, test = folds != fold, folds == fold
+        fitted = linear_svm(c, config.class_weight).fit(stacked[train], truth[train])
+        return metric_score(metric, truth[test], predict_labels(decision_values(fitted, stacked[test])))
+
+    return choose_c(config.c_grid, folds, score)
+
+
+def calibrate(
+    stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, c: float, config: FusionConfig
+) -> CalibratedClassifierCV:
+    """The SVM on all clips given, and Platt's sigmoids from its out-of-fold decision values.
+
+    With the ``uniform`` prior every class weighs the same in the sigmoids: how many clips of a class a corpus
+    holds says nothing about how often it happens in a home.
+    """
+    weights = compute_sample_weight("balanced", truth) if config.prior == "uniform" else None
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = linear_svm(c, config.class_weight)
+        # The weights are for the sigmoids: the SVM has its own class weights.
+        for step in pipeline:
+            step.set_fit_request(sample_weight=False)
+        calibrated = CalibratedClassifierCV(pipeline, method="sigmoid", ensemble=False, cv=fold_splits(folds))
+        return calibrated.fit(stacked, truth, sample_weight=weights)
+
+
+def fit_fusion(
+    stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, c: float, config: FusionConfig
+) -> LateFusion:
+    """The device's fusion: what `calibrate` found, as plain arrays."""
+    fitted = calibrate(stacked, truth, folds, c, config).calibrated_classifiers_[0]
+    return LateFusion(
+        to_device(fitted.estimator),
+        platt_a=[sigmoid.a_ for sigmoid in fitted.calibrators],
+        platt_b=[sigmoid.b_ for sigmoid in fitted.calibrators],
+    )
+
+
+def nested_scores(
+    stacked: np.ndarray,
+    truth: np.ndarray,
+    folds: np.ndarray,
+    *,
+    config: FusionConfig,
+    metric: str,
+    progress: Callable[[int], None] = lambda folds: None,
+) -> NestedResult:
+    """Cross-validate the whole fusion: for each fold, C and calibration are found inside the other folds."""
+    posteriors = np.empty((len(truth), int(truth.max()) + 1))
+    c_by_fold: dict[int, float] = {}
+    for fold in np.unique(folds):
+        train, test = folds != fold, folds == fold
+        if len(np.unique(folds[train])) > 1:
+            c, _ = choose_fusion_c(stacked[train], truth[train], folds[train], config, metric)
+        else:  # two folds leave nothing to choose C on
+            c = sorted(config.c_grid)[len(config.c_grid) // 2]
+        fusion = _fit_inside(stacked[train], truth[train], folds[train], c, config)
+        posteriors[test] = fusion.predict_proba(stacked[test])
+        c_by_fold[int(fold)] = c
+        progress(1)
+    return NestedResult(posteriors, c_by_fold)
+
+
+def _fit_inside(
+    stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, c: float, config: FusionConfig
+) -> LateFusion:
+    if len(np.unique(folds)) < 2:
+        folds = np.arange(len(folds)) % 2
+    return fit_fusion(stacked, truth, folds, c, config)
+
+
+def stack(members: Sequence[np.ndarray]) -> np.ndarray:
+    """Members' out-of-fold outputs (clips, outputs) side by side, in the order of the bundle's members."""
+    return np.ascontiguousarray(np.concatenate(members, axis=1), dtype=np.float64)

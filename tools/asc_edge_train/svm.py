@@ -1,0 +1,116 @@
+"""Linear SVMs over embeddings: C by folds, out-of-fold decision values, export to the device's arrays.
+
+CRNN + Deep Spectrum + late fusion, section on SVMs: features standardised on the training part only, linear
+SVM one against the rest, C from a grid by the folds, refit on everything with the best C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from asc_edge.fusion import LinearSvm
+from asc_edge_train.crossval import FoldPart, choose_c, metric_score
+
+__all__ = ["EmbeddingSvm", "fit_embedding_svm", "linear_svm", "predict_labels", "to_device"]
+
+
+@dataclass(frozen=True)
+class EmbeddingSvm:
+    """What `fit_embedding_svm` found.
+
+    Attributes
+    ----------
+    parts : list of FoldPart
+        Decision values of every fold, by an SVM and a network that never heard it.
+    c : float
+        The C of the SVM that ships, by all folds.
+    c_by_fold : dict
+        The C of each fold's SVM, by the scores of the other folds.
+    scores : dict
+        Mean score over all folds by C.
+    svm : LinearSvm
+        Refit on all clips, on the embedding of the network that ships.
+    """
+
+    parts: list[FoldPart]
+    c: float
+    c_by_fold: dict[int, float]
+    scores: dict[float, float]
+    svm: LinearSvm
+
+
+def linear_svm(c: float, class_weight: str) -> Pipeline:
+    """Standardisation and linear SVM (squared hinge, primal where there are more clips than features)."""
+    weight = "balanced" if class_weight == "balanced" else None
+    svc = LinearSVC(C=c, dual="auto", max_iter=10_000, class_weight=weight, random_state=0)
+    return make_pipeline(StandardScaler(), svc)
+
+
+def predict_labels(decision: np.ndarray) -> np.ndarray:
+    """Class numbers of decision values (n, K), or (n, 1) in the binary case."""
+    return (decision[:, 0] > 0).astype(int) if decision.shape[1] == 1 else np.argmax(decision, axis=1)
+
+
+def decision_values(fitted: Pipeline, x: np.ndarray) -> np.ndarray:
+    """Decision values, with a column in the binary case too."""
+    values = np.asarray(fitted.decision_function(x))
+    return values[:, None] if values.ndim == 1 else values
+
+
+def to_device(fitted: Pipeline) -> LinearSvm:
+    """The device wing's SVM with the same arithmetic as a fitted pipeline."""
+    scaler, svc = fitted[0], fitted[-1]
+    return LinearSvm(scaler.mean_, scaler.scale_, svc.coef_, svc.intercept_)
+
+
+def fit_embedding_svm(
+    fold_embeddings: dict[int, np.ndarray],
+    all_embedding: np.ndarray,
+    truth: np.ndarray,
+    folds: np.ndarray,
+    *,
+    grid: Sequence[float],
+    class_weight: str,
+    metric: str,
+    progress: Callable[[int], None] = lambda fits: None,
+) -> EmbeddingSvm:
+    """SVMs over the embeddings of the fold networks, and the one that ships.
+
+    Parameters
+    ----------
+    fold_embeddings : dict of fold to ndarray (clips, features)
+        Every clip's embedding by the network that never heard this fold.
+    all_embedding : ndarray (clips, features)
+        Every clip's embedding by the network that ships.
+    truth, folds : ndarray of int (clips,)
+    """
+    decisions: dict[tuple[float, int], np.ndarray] = {}
+    scores: dict[tuple[float, int], float] = {}
+    for fold, embedding in fold_embeddings.items():
+        train, test = folds != fold, folds == fold
+        for c in grid:
+            fitted = linear_svm(c, class_weight).fit(embedding[train], truth[train])
+            values = decision_values(fitted, embedding[test])
+            decisions[c, fold] = values
+            scores[c, fold] = metric_score(metric, truth[test], predict_labels(values))
+            progress(1)
+    c_by_fold, parts = {}, []
+    for fold in fold_embeddings:
+        # A fold's own score has no say in its C, or its figure would be too good.
+        c_by_fold[fold], _ = choose_c(grid, folds[folds != fold], lambda c, other: scores[c, other])
+        parts.append(
+            FoldPart(
+                trained_on=np.flatnonzero(folds != fold),
+                predicted=np.flatnonzero(folds == fold),
+                values=decisions[c_by_fold[fold], fold],
+            )
+        )
+    best, means = choose_c(grid, folds, lambda c, fold: scores[c, fold])
+    final = linear_svm(best, class_weight).fit(all_embedding, truth)
+    return EmbeddingSvm(parts, best, c_by_fold, means, to_device(final))
