@@ -40,8 +40,8 @@ def test_one_model_serves_many_threads(rng: np.random.Generator) -> None:
             np.testing.assert_array_equal(posteriors, alone)
 
 
-# A stream shared by mistake: without a guard the frames due are counted before another thread takes samples, and
-# the output is written past its end.
+# A stream shared by mistake: without a guard the frames due are counted before another thread takes
+# samples, and the output is written past its end.
 def test_a_shared_stream_refuses_or_works_but_never_tears() -> None:
     stream = LogMelStream(CONFIG)
     block = np.zeros((3000, 1), np.float32)

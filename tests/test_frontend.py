@@ -88,8 +88,8 @@ def test_mel_bank_with_a_range_is_librosas() -> None:
     np.testing.assert_allclose(mel_filter_bank(config), librosa_bank(config), rtol=0, atol=1e-6)
 
 
-# A wrong window, scale, mean removal, frame count or logarithm; float32 anywhere in the transform: the tone is
-# more than 100 dB above the noise, so that the quiet bands lie below what float32 can resolve beside it.
+# A wrong window, scale, mean removal, frame count or logarithm; float32 anywhere in the transform: the tone
+# is more than 100 dB above the noise, so that the quiet bands lie below what float32 can resolve beside it.
 @ignore_empty_bands
 @pytest.mark.parametrize("config", every_config(RATES_HZ), ids=name_of)
 def test_synthetic_sound_equals_scipy_and_librosa(config: LogMelConfig, rng: np.random.Generator) -> None:
@@ -175,6 +175,10 @@ def test_any_cut_gives_the_same_frames(cuts: list[int], hop: int) -> None:
     stream = LogMelStream(config, channels=2)
     frames = np.concatenate([stream.push(block) for block in np.split(samples, sorted(cuts))])
     np.testing.assert_array_equal(frames.transpose(1, 2, 0), log_mel(samples, config))
+    # Each frame sees its own window and nothing else, also where the hop is longer than the window.
+    for index, frame in enumerate(frames):
+        own = samples[index * hop : index * hop + 300]
+        np.testing.assert_array_equal(frame, log_mel(own, config)[:, :, 0])
 
 
 # A frame that comes late: it is due with its last sample.
