@@ -220,3 +220,7 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
