@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -45,6 +44,8 @@ class FakeMicrophone:
     """The sound server and the pipe; :attr:`env` makes a process hear it under :data:`NAME`."""
 
     def __enter__(self) -> FakeMicrophone:
+        self._over = threading.Event()
+        self._feeders: list[threading.Thread] = []
         # Not pytest's own temporary folder: a socket's path may not be longer than a hundred characters.
         self._folder = Path(tempfile.mkdtemp(prefix="mic"))
         self._pipe = self._folder / "pipe"
@@ -90,6 +91,9 @@ class FakeMicrophone:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
+        for feeder in self._feeders:
+            feeder.join()
         self._server.terminate()
         try:
             self._server.wait(5)
@@ -99,15 +103,32 @@ class FakeMicrophone:
         shutil.rmtree(self._folder)
 
     def play(self, samples: NDArray[np.int16]) -> threading.Thread:
-        """Start to write samples, shape (n, 4), into the pipe at their own pace; join the thread to wait."""
-        thread = threading.Thread(target=self._feed, args=(samples,), daemon=True)
+        """Start to write samples, shape (n, 4), into the pipe at their own pace; join the thread to wait.
+
+        Once nobody listens any more the server stops to read, and the thread stops when the microphone does.
+        """
+        thread = threading.Thread(target=self._feed, args=(samples,))
+        self._feeders.append(thread)
         thread.start()
         return thread
 
     def _feed(self, samples: NDArray[np.int16]) -> None:
         start = time.monotonic()
-        # The server may be gone before the last sample is.
-        with suppress(BrokenPipeError), self._pipe.open("wb", buffering=0) as pipe:
+        pipe = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+        try:
             for position in range(0, len(samples), _STEP):
-                pipe.write(samples[position : position + _STEP].astype("<i2").tobytes())
-                time.sleep(max(0.0, start + (position + _STEP) / RATE_HZ - time.monotonic()))
+                self._write(pipe, samples[position : position + _STEP].astype("<i2").tobytes())
+                if self._over.wait(max(0.0, start + (position + _STEP) / RATE_HZ - time.monotonic())):
+                    break
+        finally:
+            os.close(pipe)
+
+    def _write(self, pipe: int, data: bytes) -> None:
+        # Less than a pipe's atomic size, so it is written whole or not at all.
+        while not self._over.is_set():
+            try:
+                os.write(pipe, data)
+            except BlockingIOError:
+                time.sleep(0.01)
+            else:
+                return

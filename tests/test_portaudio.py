@@ -1,0 +1,128 @@
+"""A real PortAudio stream of four channels, without a sound card: what is heard is what was played."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from command import COMMAND, asc_edge, assert_one_line_error, environment, json_lines
+from fake_microphone import CHANNELS, NAME, RATE_HZ, FakeMicrophone, what_is_missing
+
+from tiny_system import LABELS, band_noise
+
+SECONDS = 6
+
+
+@pytest.fixture
+def microphone() -> Iterator[FakeMicrophone]:
+    missing = what_is_missing()
+    if missing:
+        message = f"no fake microphone without: apt install {' '.join(missing)}"
+        # Where the project is proven, a test that can't run has not passed.
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with FakeMicrophone() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def clip() -> np.ndarray:
+    """Low, mid and high noise at a different level in each channel; the third channel is dead."""
+    mono = np.concatenate([band_noise(label, SECONDS / 3) for label in LABELS])
+    channels = mono[:, np.newaxis] * np.array([1.0, 0.5, 0.0, 0.25]) + np.array([0.0, 0.02, 0.03, -0.01])
+    return np.round(channels * 32767).astype(np.int16)
+
+
+def _start(microphone: FakeMicrophone, bundle: Path, *args: str) -> subprocess.Popen[str]:
+    command = [*COMMAND, "listen", "--device", NAME, "--bundle", str(bundle), "--format", "jsonl", *args]
+    return subprocess.Popen(
+        command, env=environment(microphone.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _heard(microphone: FakeMicrophone, bundle: Path, clip: np.ndarray, *args: str) -> list[dict[str, Any]]:
+    """Play a clip into ``listen``, and give all that it wrote.
+
+    Nothing is played before the first line says that the stream is open, and a pipe that nobody has written
+    to delivers nothing: so the first sample of the clip is the first sample that is heard.
+    """
+    with _start(microphone, bundle, "--duration-s", str(SECONDS), *args) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        # The stream passes on whole periods: what stands behind the clip pushes its end through.
+        microphone.play(np.concatenate([clip, np.zeros((RATE_HZ, CHANNELS), dtype=np.int16)]))
+        rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, ""), errors
+    return json_lines(first + rest)
+
+
+@pytest.mark.parametrize("args", [[], ["--channels", "2,4"]], ids=["all", "mapped"])
+def test_the_device_decides_as_the_file_does(
+    args: list[str], microphone: FakeMicrophone, clip: np.ndarray, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Catches swapped channels, wrong scales, lost or doubled blocks and shifted time."""
+    lines = _heard(microphone, tiny_bundle, clip, *args)
+    source = lines[0]["source"]
+    assert (source["kind"], source["id"], source["channels"]) == ("device", f"name:{NAME}", CHANNELS)
+    soundfile.write(tmp_path / "clip.wav", clip, RATE_HZ)
+    file = asc_edge(
+        *("listen", "--input", tmp_path / "clip.wav", "--bundle", tiny_bundle, "--format", "jsonl", *args)
+    )
+    live = [line for line in lines if line["type"] == "decision"]
+    expected = json_lines(file.stdout, "decision")
+    assert len(expected) == 2 * SECONDS - 1
+    assert [line["t_s"] for line in live] == [line["t_s"] for line in expected]
+    for one, other in zip(live, expected, strict=True):
+        assert (one["top"], one["state"], one["channels"]) == (other["top"], "ok", other["channels"])
+        assert one["posterior"] == pytest.approx(other["posterior"], abs=1e-4)
+    assert {line["top"] for line in live} == set(LABELS)
+    stats = lines[-1]
+    assert (stats["skipped"], stats["overruns"], stats["duration_s"]) == (0, 0, SECONDS)
+
+
+def test_a_microphone_that_falls_silent_ends_it(
+    microphone: FakeMicrophone, clip: np.ndarray, tiny_bundle: Path
+) -> None:
+    """Catches a stop() that waits for ever for a dead device, and a runner that goes on without one."""
+    with _start(microphone, tiny_bundle) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        microphone.play(clip[: 2 * RATE_HZ])
+        # The timeout is the assertion: it ends by itself.
+        rest, errors = process.communicate(timeout=60)
+    assert json.loads(first)["type"] == "start"
+    assert json_lines(rest)[-1]["type"] == "stats"
+    assert json_lines(rest, "decision")
+    done = subprocess.CompletedProcess([], process.returncode, rest, errors)
+    assert_one_line_error(done, 1, f"'{NAME}' has delivered nothing for 5 s")
+
+
+def test_devices_lists_it(microphone: FakeMicrophone) -> None:
+    done = asc_edge("devices", "--json", env=microphone.env)
+    assert done.stderr == ""
+    listed = {device["name"]: device for device in json.loads(done.stdout)}
+    assert listed[NAME]["stable_id"] == f"name:{NAME}"
+    index = listed[NAME]["index"]
+    assert f"{index} " in asc_edge("devices", env=microphone.env).stdout
+
+
+def test_an_index_that_is_not_there(microphone: FakeMicrophone, tiny_bundle: Path) -> None:
+    done = asc_edge("listen", "--device", "99", "--bundle", tiny_bundle, env=microphone.env)
+    assert_one_line_error(done, 2, "there is no input device 99")
+    assert NAME in done.stderr
+
+
+def test_more_channels_than_the_device_has(microphone: FakeMicrophone, tiny_bundle: Path) -> None:
+    done = asc_edge(
+        *("listen", "--device", NAME, "--channels", "1,40", "--bundle", tiny_bundle), env=microphone.env
+    )
+    assert_one_line_error(done, 2, "has 32 channels, the channel map asks for 40")
