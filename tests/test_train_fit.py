@@ -122,6 +122,17 @@ def test_even_kernel_pads_one_less_before() -> None:
     torch.testing.assert_close(ours, same)
 
 
+# Catches: a stride that the frequency axis left for the GRU doesn't know of.
+def test_strides_shrink_the_maps() -> None:
+    strided = {**CRNN, "pools": [[1, 1], [3, 2]], "strides": [[2, 2], [1, 1]], "block_dropout": 0.0}
+    network = build_network(strided, mels=9, classes=3)
+    x = torch.zeros(2, 1, 9, 13)
+    assert network.blocks(x).shape == (2, 4, 1, 3)
+    assert network(x).shape == (2, 3)
+    assert not any(isinstance(module, torch.nn.Dropout) for module in network.blocks)
+    assert network.dropout.p == 0.1
+
+
 @pytest.mark.parametrize("answer", ["mean", "last"])
 @pytest.mark.parametrize("both", [False, True])
 def test_crnn_answers(answer: str, both: bool) -> None:
@@ -144,6 +155,8 @@ def test_crnn_answers(answer: str, both: bool) -> None:
         {"type": "rnn"},
         {"pools": [[8, 2], [4, 2]]},
         {"filters": [3]},
+        {"strides": [[1, 1]]},
+        {"strides": [[9, 1], [1, 1]]},
         {"colour": 1},
         {"gru_answer": "first"},
     ],

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from asc_edge.errors import ConfigError
-from asc_edge_train.models.blocks import conv_blocks
+from asc_edge_train.models.blocks import conv_blocks, rows_left
 
 __all__ = ["EmbeddingCnn"]
 
@@ -30,12 +28,19 @@ class EmbeddingCnn(nn.Module):
         filters: Sequence[int],
         kernels: Sequence[int],
         pools: Sequence[Sequence[int]],
+        strides: Sequence[Sequence[int]] | None = None,
         dropout: float = 0.2,
+        block_dropout: float | None = None,
     ) -> None:
         super().__init__()
-        if mels // math.prod(pool[0] for pool in pools) < 1:
-            raise ConfigError(f"network cnn: pools leave nothing of {mels} mel bands")
-        self.blocks = conv_blocks(filters, kernels, pools, dropout)
+        rows_left(mels, pools, strides)
+        self.blocks = conv_blocks(
+            filters,
+            kernels,
+            pools,
+            strides=strides,
+            dropout=dropout if block_dropout is None else block_dropout,
+        )
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(2 * filters[-1], classes)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from asc_edge.errors import ConfigError
-from asc_edge_train.models.blocks import conv_blocks
+from asc_edge_train.models.blocks import conv_blocks, rows_left
 
 __all__ = ["Crnn"]
 
@@ -21,11 +20,11 @@ class Crnn(nn.Module):
     ----------
     mels, classes : int
         Size of the picture's frequency axis, and of the answer.
-    filters, kernels, pools
-        One entry per block; pools are (mels, frames). What is left of the frequency axis after the last pool
-        goes into the GRU together with the filters.
-    dropout : float
-        After every block and before the last layer.
+    filters, kernels, pools, strides
+        One entry per block; pools and strides are (mels, frames). What is left of the frequency axis after
+        the last pool goes into the GRU together with the filters.
+    dropout, block_dropout : float
+        Before the last layer, and after every block (the same by default, as in the paper).
     gru_size, gru_layers, gru_bidirectional
         The recurrent part.
     gru_answer : {"mean", "last"}
@@ -46,19 +45,25 @@ class Crnn(nn.Module):
         filters: Sequence[int],
         kernels: Sequence[int],
         pools: Sequence[Sequence[int]],
+        strides: Sequence[Sequence[int]] | None = None,
         dropout: float = 0.3,
+        block_dropout: float | None = None,
         gru_size: int = 96,
         gru_layers: int = 1,
         gru_bidirectional: bool = False,
         gru_answer: str = "mean",
     ) -> None:
         super().__init__()
-        rows = mels // math.prod(pool[0] for pool in pools)
-        if rows < 1:
-            raise ConfigError(f"network crnn: pools leave nothing of {mels} mel bands")
+        rows = rows_left(mels, pools, strides)
         if gru_answer not in {"mean", "last"}:
             raise ConfigError(f"network crnn: gru_answer is mean or last, not {gru_answer!r}")
-        self.blocks = conv_blocks(filters, kernels, pools, dropout)
+        self.blocks = conv_blocks(
+            filters,
+            kernels,
+            pools,
+            strides=strides,
+            dropout=dropout if block_dropout is None else block_dropout,
+        )
         self.gru = nn.GRU(
             rows * filters[-1],
             gru_size,
