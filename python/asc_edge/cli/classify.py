@@ -14,6 +14,7 @@ from asc_edge.cli.options import (
     add_command,
     open_bundle,
     parse_channels,
+    report,
 )
 from asc_edge.errors import AscEdgeError
 
@@ -41,8 +42,6 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asc_edge.cli.main import report
-
     channel_map = parse_channels(args.channels)
     classifier = _Classifier(open_bundle(args.bundle), channel_map)
     write = _WRITERS[args.format](args.files, classifier.bundle.labels)

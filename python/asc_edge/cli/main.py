@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from asc_edge.cli import bundle, classify, devices, listen
+from asc_edge.cli.options import report
 from asc_edge.errors import AscEdgeError, UsageError
 from asc_edge.version import __version__
 
@@ -69,13 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError):
             _forget_output()
         return report(f"{kind}{error} (ASC_EDGE_DEBUG=1 shows where)", 1)
-
-
-def report(message: str, code: int) -> int:
-    """Write an error as one line, and give back the exit code."""
-    if sys.stderr is not None:
-        print(f"asc-edge: error: {' '.join(message.split())}", file=sys.stderr)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

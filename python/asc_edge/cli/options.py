@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
     from asc_edge.bundle import Bundle
 
 DEFAULT_BUNDLE = "home"
+
+
+def report(message: str, code: int) -> int:
+    """Write an error as one line, and give back the exit code."""
+    if sys.stderr is not None:
+        print(f"asc-edge: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
 
 
 def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
