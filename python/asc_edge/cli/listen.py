@@ -133,7 +133,9 @@ def _open_source(
     except (DeviceError, DeviceNotFoundError) as error:
         if not args.or_demo:
             raise
-        print(f"asc-edge: {error}; playing the synthetic demo scene instead", file=sys.stderr)
+        # What is wrong, without the advice that follows it: the demo is about to play already.
+        reason = str(error).partition(";")[0]
+        print(f"asc-edge: {reason}; playing the synthetic demo scene instead", file=sys.stderr)
         return _demo(realtime=True)
     return DeviceSource(device, rate_hz, channel_map)
 
