@@ -15,7 +15,11 @@ COMMAND = [sys.executable, "-m", "asc_edge.cli"]
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment, without what changes how asc-edge speaks."""
-    env = {key: value for key, value in os.environ.items() if key not in ("ASC_EDGE_DEBUG", "NO_COLOR")}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("ASC_EDGE_DEBUG", "NO_COLOR", "FORCE_COLOR")
+    }
     return {**env, **(extra or {})}
 
 

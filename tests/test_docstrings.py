@@ -7,7 +7,13 @@ import importlib
 
 import pytest
 
-MODULES = ["asc_edge.frontend", "asc_edge.window", "asc_edge.fusion", "asc_edge.audio.array", "asc_edge.events"]
+MODULES = [
+    "asc_edge.frontend",
+    "asc_edge.window",
+    "asc_edge.fusion",
+    "asc_edge.audio.array",
+    "asc_edge.events",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

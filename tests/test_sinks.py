@@ -147,16 +147,25 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
 
 
 @pytest.mark.parametrize(
-    ("terminal", "no_color", "coloured"),
-    [(True, None, True), (True, "", True), (True, "1", False), (False, None, False)],
+    ("terminal", "variables", "coloured"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (False, {}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
 )
-def test_colour_only_on_a_terminal_that_wants_it(
-    terminal: bool, no_color: str | None, coloured: bool, monkeypatch: pytest.MonkeyPatch
+def test_colour_only_where_it_is_wanted(
+    terminal: bool, variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    if no_color is not None:
-        monkeypatch.setenv("NO_COLOR", no_color)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     stream = _Stream(terminal=terminal)
     _play(make_sink("text", stream))
     assert any("\x1b[" in line for line in stream.lines()) == coloured

@@ -266,6 +266,19 @@ def test_annealing_ends_at_nothing() -> None:
     assert learning_rate(replace(config, anneal_epochs=0), 99, 100) == 0.01
 
 
+# Catches: a schedule that counts epochs or samples instead of updates, or starts anew in every epoch.
+def test_schedule_counts_updates(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def record(config: TrainingConfig, updates: int, total: int) -> float:
+        seen.append((updates, total))
+        return learning_rate(config, updates, total)
+
+    monkeypatch.setattr("asc_edge_train.fit.learning_rate", record)
+    fit_network(member(CNN), training_set(rng), [1])
+    assert seen == [(update, 24) for update in range(24)]  # 6 epochs of 32 samples in batches of 8
+
+
 # Catches: optimiser or random state lost between checkpoint and resumption.
 @pytest.mark.parametrize("network", [CRNN, CNN], ids=["crnn", "cnn"])
 @pytest.mark.parametrize("stop", [1, 4])

@@ -75,6 +75,21 @@ def test_embedding_svm_equals_scikit_learn(rng: np.random.Generator, weight: str
         np.testing.assert_allclose(part.values, expected.decision_function(x[test]), atol=1e-9)
 
 
+# Catches: a fold's own score having a say in the C of its out-of-fold decision values.
+def test_c_of_an_embedding_fold_is_by_the_other_folds(rng: np.random.Generator) -> None:
+    x, truth = rng.normal(size=(240, 5)), rng.integers(3, size=240)
+    grid = [1e-5, 1e-3, 1e-1, 10.0]
+    found = fit_embedding_svm(
+        dict.fromkeys((1, 2, 3, 4), x), x, truth, FOLDS, grid=grid, class_weight="none", metric="accuracy"
+    )
+    cv = PredefinedSplit(FOLDS)
+    scores = np.array([cross_val_score(reference(c), x, truth, cv=cv) for c in grid])
+    for fold in (1, 2, 3, 4):
+        others = np.delete(scores, fold - 1, axis=1).mean(axis=1)
+        assert found.c_by_fold[fold] == grid[int(np.argmax(others))]
+    assert set(found.c_by_fold.values()) != {found.c}  # labels without meaning: the folds disagree
+
+
 # Catches: a fold's own labels having a say in the C that its figure is made with.
 def test_c_of_a_fold_ignores_its_labels(rng: np.random.Generator) -> None:
     x, truth = problem(rng)

@@ -16,10 +16,11 @@ _CHANNEL_STYLES = {"ok": "green", "dead": "red", "clipped": "yellow"}
 
 
 class Palette:
-    """Styles text on a terminal, and nowhere else; honours ``NO_COLOR``."""
+    """Styles text on a terminal only; honours ``NO_COLOR``, and ``FORCE_COLOR`` where there is no terminal."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._on = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        capable = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._on = (capable or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
 
     def __call__(self, style: str, text: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._on else text
