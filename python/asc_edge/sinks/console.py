@@ -16,7 +16,7 @@ _CHANNEL_STYLES = {"ok": "green", "dead": "red", "clipped": "yellow"}
 
 
 class Palette:
-    """Styles text on a terminal only; honours ``NO_COLOR``, and ``FORCE_COLOR`` where there is no terminal."""
+    """Styles text on a terminal, or where ``FORCE_COLOR`` asks for it; honours ``NO_COLOR``."""
 
     def __init__(self, stream: TextIO) -> None:
         capable = stream.isatty() and os.environ.get("TERM") != "dumb"
