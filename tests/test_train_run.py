@@ -15,8 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from sklearn.base import clone
-from sklearn.calibration import _SigmoidCalibration
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import PredefinedSplit
 
 from asc_edge import Bundle, Pipeline
@@ -100,8 +99,9 @@ def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run) -> None
     order = np.concatenate([np.flatnonzero(np.array([c.fold for c in clips]) == f) for f in (1, 2, 3, 4)])
     stacked = np.empty((len(clips), 14))
     stacked[:, :7], stacked[order, 7:] = posteriors, decisions
-    weights = np.array([len(truth) / 7 / np.sum(truth == k) for k in truth])
-    oracle = calibrated(stacked, truth, folds, fused.figures["fusion"]["c"], weights)
+    svm_c = fused.figures["fusion"]["c"]
+    oracle = CalibratedClassifierCV(linear_svm(svm_c, "balanced"), method="sigmoid", ensemble=False, cv=folds)
+    oracle.fit(stacked, truth)
 
     bundle = Bundle.open(smoke / "home.ascb")
     frames = open_features(smoke / "features", "mel64")[0]
@@ -119,7 +119,7 @@ def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run) -> None
                 [torch.softmax(crnn(picture), 1).numpy(), svm.decision_function(cnn.embed(picture).numpy())],
                 axis=1,
             )
-        expected = oracle(member_outputs)[0]
+        expected = oracle.predict_proba(member_outputs)[0]
         ours = [heard[0].posterior[label] for label in recipe.labels]
         np.testing.assert_allclose(ours, expected, atol=1e-5)
         np.testing.assert_allclose(heard[0].members["crnn"], member_outputs[0, :7], atol=1e-5)
@@ -145,24 +145,6 @@ def svm_parts(run: Run, truth: np.ndarray) -> list[np.ndarray]:
             fitted = linear_svm(by_fold[str(task.fold)], "balanced").fit(x[train], truth[train])
             parts.append(fitted.decision_function(x[~train]))
     return parts
-
-
-def calibrated(stacked: np.ndarray, truth: np.ndarray, cv: Any, c: float, weights: np.ndarray) -> Any:
-    """Posteriors by scikit-learn: the SVM on everything, sigmoids on weighted out-of-fold decision values."""
-
-    pipeline = linear_svm(c, "balanced")
-    decisions = np.empty((len(truth), 7))
-    for train, test in cv.split():
-        decisions[test] = clone(pipeline).fit(stacked[train], truth[train]).decision_function(stacked[test])
-    fitted = pipeline.fit(stacked, truth)
-    sigmoids = [_SigmoidCalibration().fit(decisions[:, k], truth == k, weights) for k in range(7)]
-
-    def posterior(x: np.ndarray) -> np.ndarray:
-        values = fitted.decision_function(x)
-        p = np.stack([sigmoid.predict(values[:, k]) for k, sigmoid in enumerate(sigmoids)], axis=1)
-        return p / p.sum(axis=1, keepdims=True)
-
-    return posterior
 
 
 # Catches: a refit network of one fold in the bundle, or answers of a fold's training clips in the stack.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import PredefinedSplit, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -77,8 +77,9 @@ def test_embedding_svm_equals_scikit_learn(rng: np.random.Generator, weight: str
 
 # Catches: a fold's own score having a say in the C of its out-of-fold decision values.
 def test_c_of_an_embedding_fold_is_by_the_other_folds(rng: np.random.Generator) -> None:
-    x, truth = rng.normal(size=(240, 5)), rng.integers(3, size=240)
-    grid = [1e-5, 1e-3, 1e-1, 10.0]
+    truth = rng.integers(3, size=240)
+    x = rng.normal(size=(240, 8)) + 0.3 * truth[:, None]
+    grid = [1e-4, 1e-3, 1e-2, 1e-1]
     found = fit_embedding_svm(
         dict.fromkeys((1, 2, 3, 4), x), x, truth, FOLDS, grid=grid, class_weight="none", metric="accuracy"
     )
@@ -155,6 +156,18 @@ def test_uniform_prior_lifts_rare_classes(rng: np.random.Generator) -> None:
     counted = fit_fusion(x, truth, FOLDS, 0.01, data).predict_proba(x)
     assert counted.mean(axis=0)[1] == pytest.approx(0.1, abs=0.03)
     assert np.mean([uniform[truth == k, 1].mean() for k in (0, 1)]) == pytest.approx(0.5, abs=0.08)
+    # the sigmoid itself, by scikit-learn, on weighted out-of-fold decision values
+    out_of_fold = cross_val_predict(
+        reference(0.01, class_weight="balanced"),
+        x,
+        truth,
+        cv=PredefinedSplit(FOLDS),
+        method="decision_function",
+    )
+    weights = np.where(truth == 0, 240 / 2 / 216, 240 / 2 / 24)
+    sigmoid = _SigmoidCalibration().fit(out_of_fold, truth, weights)
+    fitted = reference(0.01, class_weight="balanced").fit(x, truth)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(uniform[:, 1], sigmoid.predict(fitted.decision_function(x)), atol=1e-9)
     # same SVM: only the sigmoids know of the prior
     np.testing.assert_allclose(
         fit_fusion(x, truth, FOLDS, 0.01, balanced).decision_function(x),
