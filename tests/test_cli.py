@@ -186,6 +186,20 @@ def test_bundle_show_and_verify(tiny_bundle: Path) -> None:
     assert json.loads(asc_edge("bundle", "verify", "--json", tiny_bundle).stdout)["sound"] is True
 
 
+def test_the_built_in_bundle_says_how_good_it_is_and_what_it_was_learnt_from() -> None:
+    """Catches a built-in bundle without a card or an attribution list."""
+    shown = asc_edge("bundle", "show", "home")
+    assert shown.returncode == 0
+    raw = json.loads(asc_edge("bundle", "show", "--json").stdout)
+    assert f"macro-F1 {100 * raw['accuracy']['macro_f1']:.1f} %" in shown.stdout
+    assert "not heard  absence, watching_tv" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 100
+    printed = asc_edge("bundle", "show", "--print", "ATTRIBUTION.md").stdout
+    assert sum("| CC-BY |" in line for line in printed.splitlines()) > 100
+    missing = asc_edge("bundle", "show", "--print", "nothing")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
 def test_a_bundle_is_found_by_path_before_name(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import DEFAULT_BUNDLE, add_command, open_bundle
@@ -15,6 +17,7 @@ _EXAMPLES = """\
   asc-edge bundle show                 the built-in one
   asc-edge bundle verify kitchen.ascb
   asc-edge bundle show --json kitchen.ascb
+  asc-edge bundle show home --print ATTRIBUTION.md
 """
 _SHOW = "Show labels, members, accuracy and training data of a bundle."
 _VERIFY = "Check a bundle's seal, front ends and networks, and run it once."
@@ -30,11 +33,16 @@ def add_parser(commands: Any) -> None:
         )
         action.add_argument("--json", action="store_true", help="print one JSON object")
         action.set_defaults(run=run)
+        if name == "show":
+            action.add_argument("--print", metavar="NAME", help="print one of the files inside, as it is")
 
 
 def _show(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.file)
-    if args.json:
+    if args.print:
+        sys.stdout.buffer.write(bundle.read(args.print))
+        sys.stdout.flush()
+    elif args.json:
         print(json.dumps({"sha256": bundle.sha256, **bundle.manifest.raw}, indent=2))
     else:
         print("\n".join(_lines(bundle)))
@@ -78,29 +86,45 @@ def _run_once(bundle: Bundle) -> float:
 
 
 def _lines(bundle: Bundle) -> list[str]:
-    lines = [
-        f"{bundle.name} {bundle.version}",
-        f"  sha256     {bundle.sha256}",
-        f"  labels     {', '.join(bundle.labels)}",
+    raw = bundle.manifest.raw
+    accuracy, training = _table(raw.get("accuracy")), _table(raw.get("training"))
+    facts: list[tuple[str, str]] = [
+        ("about", str(raw.get("summary", ""))),
+        ("hears", ", ".join(bundle.labels)),
+        ("not heard", ", ".join(bundle.labels_not_covered)),
+        ("decides", f"every {bundle.hop_s:g} s on {bundle.window_s:g} s at {bundle.sample_rate_hz} Hz"),
     ]
-    if bundle.labels_not_covered:
-        lines.append(f"  not heard  {', '.join(bundle.labels_not_covered)}")
-    lines.append(
-        f"  decides    every {bundle.hop_s:g} s on {bundle.window_s:g} s at {bundle.sample_rate_hz} Hz"
-    )
     for member in bundle.members:
         size = len(bundle.read(member.network))
-        lines.append(f"  member     {member.name}: {member.kind}, {member.network} ({size / 1e6:.2f} MB)")
-    for key in ("accuracy", "training"):
-        lines += [f"  {key:10} {text}" for text in _flat(bundle.manifest.raw.get(key))]
+        facts.append(("member", f"{member.name}: {member.kind}, {member.network} ({size / 1e6:.2f} MB)"))
+    if "macro_f1" in accuracy:
+        both = f"macro-F1 {_percent(accuracy['macro_f1'])} %, accuracy {_percent(accuracy.get('accuracy'))} %"
+        scores = [f"{name} {_percent(f1)}" for name, f1 in _table(accuracy.get("per_class_f1")).items()]
+        facts += [("accuracy", both), ("F1 %", ", ".join(scores))]
+        facts.append(("measured", str(accuracy.get("protocol", ""))))
+        facts += [("but", str(caveat)) for caveat in accuracy.get("caveats", [])]
+    corpora = [f"{count} {name}" for name, count in _table(training.get("clips_by_corpus")).items()]
+    licences = [f"{count} {name}" for name, count in _table(training.get("licences")).items()]
+    facts += [("clips", ", ".join(corpora)), ("licences", ", ".join(licences))]
+    facts.append(("files", ", ".join(bundle.file_names)))
+    facts.append(("sha256", bundle.sha256))
+    lines = [f"{bundle.name} {bundle.version}"]
+    for key, text in facts:
+        if text:
+            lines += textwrap.wrap(
+                text,
+                width=100,
+                initial_indent=f"  {key:<11}",
+                subsequent_indent=" " * 13,
+                break_long_words=False,
+            )
     return lines
 
 
-def _flat(value: object, prefix: str = "") -> list[str]:
-    """Nested facts as lines of ``name.name: value``."""
-    if isinstance(value, dict):
-        return [line for key, inner in value.items() for line in _flat(inner, f"{prefix}.{key}".lstrip("."))]
-    if value is None:
-        return []
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return [f"{prefix}: {text}" if prefix else text]
+def _table(value: object) -> dict[str, Any]:
+    """What people wrote into the manifest may have any form; only the expected one is shown."""
+    return value if isinstance(value, dict) else {}
+
+
+def _percent(value: object) -> str:
+    return f"{100 * value:.1f}" if isinstance(value, int | float) else "?"
