@@ -88,6 +88,15 @@ def test_dead_and_clipped_channels_do_not_vote(bundle: Bundle) -> None:
     assert decision.posterior == healthy.posterior
 
 
+def test_clipped_channels_vote_where_there_is_no_other(bundle: Bundle) -> None:
+    """A loud room clips every microphone; catches a system that falls silent because of it."""
+    loud = np.clip(8 * four_channels(band_noise("low", 1.0)), -1.0, 1.0)
+    loud[:, 2] = 0.0
+    (decision,) = Pipeline(bundle, channels=4).push(loud)
+    assert decision.channels == ("clipped", "clipped", "dead", "clipped")
+    assert (decision.state, decision.top) == ("ok", "low")
+
+
 def test_no_sound_fires_no_class(bundle: Bundle, rng: np.random.Generator) -> None:
     lsb = rng.integers(-1, 2, (16000, 2)).astype(np.int16)
     for block, state in [

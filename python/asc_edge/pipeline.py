@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asc_edge.audio.array import ArrayHealth
+from asc_edge.audio.array import ArrayHealth, ChannelStatus
 from asc_edge.audio.samples import Samples
 from asc_edge.bundle import Bundle, MemberSpec
 from asc_edge.engines import Engine, load_engine
@@ -44,7 +44,7 @@ class Decision:
         ``silent``: nothing in the window rises above the bundle's silence level. ``no_input``: no channel
         of the array delivers anything that could be sound.
     channels : tuple of str
-        Health of every channel, in order. Only healthy channels voted.
+        Health of every channel, in order. Only healthy channels voted; where there was none, clipped ones.
     latency_ms : float
         Time the decision took, from picture to posterior.
     members : dict of str to tuple of float
@@ -75,9 +75,9 @@ class _Member:
     engine: Engine
     svm: LinearSvm | None
 
-    def outputs(self, healthy: Sequence[int]) -> NDArray[np.float64]:
-        """Mean over the healthy channels of this member's posteriors or decision values, shape (outputs,)."""
-        pictures = self.front_end.window.picture(self.spec.floor_db)[list(healthy), np.newaxis]
+    def outputs(self, voters: Sequence[int]) -> NDArray[np.float64]:
+        """Mean over the voting channels of this member's posteriors or decision values, shape (outputs,)."""
+        pictures = self.front_end.window.picture(self.spec.floor_db)[list(voters), np.newaxis]
         rows: NDArray[np.float64] = self.engine.run(np.ascontiguousarray(pictures)).astype(np.float64)
         if self.svm is not None:
             rows = self.svm.decision_function(rows)
@@ -242,16 +242,16 @@ class Pipeline:
     def _decide(self) -> Decision:
         start = time.perf_counter()
         channels = self._health.status()
-        healthy = [index for index, status in enumerate(channels) if status == "ok"]
+        voters = _voters(channels)
         state: State = "ok"
         posterior: dict[str, float] = {}
         outputs: dict[str, NDArray[np.float64]] = {}
-        if not healthy:
+        if not voters:
             state = "no_input"
-        elif self._is_silent(healthy):
+        elif self._is_silent(voters):
             state = "silent"
         else:
-            outputs = {member.spec.name: member.outputs(healthy) for member in self._members}
+            outputs = {member.spec.name: member.outputs(voters) for member in self._members}
             stacked = np.concatenate(list(outputs.values()))[np.newaxis]
             values = self.bundle.fusion.predict_proba(stacked)[0]
             posterior = dict(zip(self.bundle.labels, values.tolist(), strict=True))
@@ -265,9 +265,19 @@ class Pipeline:
             members={name: tuple(values.tolist()) for name, values in outputs.items()},
         )
 
-    def _is_silent(self, healthy: Sequence[int]) -> bool:
+    def _is_silent(self, voters: Sequence[int]) -> bool:
         peaks_db = self._front_ends[0].window.peak_db()
-        return float(np.max(peaks_db[list(healthy)])) < self.bundle.silence_db
+        return float(np.max(peaks_db[list(voters)])) < self.bundle.silence_db
+
+
+def _voters(channels: Sequence[ChannelStatus]) -> list[int]:
+    """The channels that vote: the healthy ones, or where there is none, those that are no worse than clipped.
+
+    A clipped channel beside a clean one is a fault of its microphone; a whole array that clips is a loud
+    room, and a loud vacuum cleaner is still one.
+    """
+    healthy = [index for index, status in enumerate(channels) if status == "ok"]
+    return healthy or [index for index, status in enumerate(channels) if status == "clipped"]
 
 
 def fit_to_window(samples: Samples, window_samples: int) -> Samples:
