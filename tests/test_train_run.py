@@ -192,6 +192,22 @@ def test_evaluate(smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "10 clips (esc50; 5 left out)" in text
 
 
+# Catches: a bundle scored on its own training recordings without a word.
+def test_evaluate_tells_what_the_bundle_has_heard(
+    smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_esc50(tmp_path / "set", ("dog", "vacuum_cleaner"), folds=5, per_fold=1)
+    trained_on = {row["group"] for row in json.loads((smoke / "table.json").read_text())}
+    heard = sum(f"freesound:{row[5]}" in trained_on for row in rows)
+    assert 0 < heard < len(rows)
+    command = ["evaluate", str(smoke / "home.ascb"), "--data", str(tmp_path / "set")]
+    assert main(command) == 0
+    assert f"warning: {heard} of these clips" in capsys.readouterr().out
+    assert main([*command, "--unheard", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["clips"], result["heard"]) == (len(rows) - heard, 0)
+
+
 # Catches: figures that aren't those of the device's pipeline.
 def test_evaluate_counts_what_the_pipeline_says(smoke: Path, tmp_path: Path) -> None:
     from asc_edge.pipeline import classify_clip

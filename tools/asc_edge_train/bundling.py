@@ -18,10 +18,13 @@ from asc_edge_train.recipe import fingerprint
 from asc_edge_train.run import Run
 from asc_edge_train.storage import is_stamped, stamp
 
-__all__ = ["attribution", "make_bundle"]
+__all__ = ["attribution", "heard_recordings", "make_bundle"]
+
+# One recording per line, so that an evaluation can tell which clips a bundle was trained on.
+RECORDINGS_NAME = "recordings.txt"
 
 # Raised when what a bundle holds changes.
-_VERSION = 1
+_VERSION = 3
 
 
 def make_bundle(run: Run, fused: FusedRun) -> Path:
@@ -34,6 +37,7 @@ def make_bundle(run: Run, fused: FusedRun) -> Path:
     files: dict[str, bytes] = {
         "fusion.npz": fused.fusion.to_npz(),
         "ATTRIBUTION.md": attribution(run.clips, run.recipe.name).encode(),
+        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in run.clips})).encode(),
     }
     members, costs = [], {}
     for member in run.recipe.members:
@@ -63,6 +67,13 @@ def make_bundle(run: Run, fused: FusedRun) -> Path:
     write_bundle(path, _manifest(run, fused, members, costs), files)
     stamp(path, key)
     return path
+
+
+def heard_recordings(bundle: Bundle) -> set[str]:
+    """Groups (recordings, speakers) that a bundle was trained on; empty where it doesn't say."""
+    if RECORDINGS_NAME not in bundle.file_names:
+        return set()
+    return set(bundle.read(RECORDINGS_NAME).decode("utf-8").splitlines())
 
 
 def _manifest(run: Run, fused: FusedRun, members: list[MemberSpec], costs: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ _RUN = """\
 """
 _EVALUATE = """\
   asc-edge-train evaluate home.ascb --data ESC-50-master --fold 5
+  asc-edge-train evaluate home --data ../shared/data/esc50 --unheard
   asc-edge-train evaluate home.ascb --data my-clips --layout folders --map my-classes.toml --json
 
 a mapping file:
@@ -145,6 +146,9 @@ def _add_evaluate(commands: Any) -> None:
         "--map", type=Path, metavar="FILE.toml", help="classes to labels, instead of the recipe's"
     )
     evaluate.add_argument("--fold", type=_positive, metavar="N", help="only this fold")
+    evaluate.add_argument(
+        "--unheard", action="store_true", help="leave out recordings that the bundle was trained on"
+    )
     evaluate.add_argument("--json", action="store_true", help="one JSON object instead of text")
     evaluate.set_defaults(run=_evaluate)
 
@@ -191,7 +195,13 @@ def _evaluate(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             bar.update(done - bar.n)
 
         result = evaluate(
-            bundle, args.data, layout=layout, mapping=mapping, fold=args.fold, progress=progress
+            bundle,
+            args.data,
+            layout=layout,
+            mapping=mapping,
+            fold=args.fold,
+            unheard=args.unheard,
+            progress=progress,
         )
     print(json.dumps(result) if args.json else "\n".join(evaluation_text(result)))
     return 0

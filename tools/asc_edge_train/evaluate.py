@@ -13,6 +13,7 @@ import numpy as np
 from asc_edge.bundle import Bundle
 from asc_edge.errors import ConfigError
 from asc_edge.pipeline import Pipeline, classify_clip
+from asc_edge_train.bundling import heard_recordings
 from asc_edge_train.clips import DataError
 from asc_edge_train.datasets import LAYOUTS, load_corpus
 from asc_edge_train.figures import confusion, score_table
@@ -80,12 +81,14 @@ def evaluate(
     layout: str,
     mapping: Mapping,
     fold: int | None = None,
+    unheard: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Figures of a bundle on a folder: accuracy, macro-F1, per label, confusion.
 
     Labels that the folder has no clip of don't count in the macro-F1. A clip that is silent to the pipeline
-    has no answer, and counts as wrong.
+    has no answer, and counts as wrong. Clips of recordings that the bundle was trained on are counted as
+    ``heard``, and with ``unheard`` left out: they flatter it.
 
     Raises
     ------
@@ -95,6 +98,12 @@ def evaluate(
     clips = map_labels(loaded, mapping, bundle.labels, {})
     if fold is not None:
         clips = [clip for clip in clips if clip.fold == fold]
+    known = heard_recordings(bundle)
+    heard = sum(clip.group in known for clip in clips)
+    if unheard:
+        clips = [clip for clip in clips if clip.group not in known]
+    if not clips and unheard and heard:
+        raise DataError(f"{data}: bundle {bundle.name} was trained on every one of these recordings")
     if not clips:
         where = "" if fold is None else f" in fold {fold}"
         raise DataError(
@@ -117,11 +126,21 @@ def evaluate(
         "fold": fold,
         "clips": len(clips),
         "left_out": len(loaded) - len(clips),
+        "heard": 0 if unheard else heard,
         "classes": dict(sorted(Counter(clip.fine for clip in clips).items())),
         **figures,
         "columns": columns,
         "confusion": confusion(truth, predicted, len(columns))[: len(present)],
     }
+
+
+def _flattery(result: dict[str, Any]) -> list[str]:
+    if not result["heard"]:
+        return []
+    return [
+        f"warning: {result['heard']} of these clips are from recordings that the bundle was trained on; "
+        "--unheard leaves them out"
+    ]
 
 
 def evaluation_text(result: dict[str, Any]) -> list[str]:
@@ -131,6 +150,7 @@ def evaluation_text(result: dict[str, Any]) -> list[str]:
     lines = [
         f"bundle {bundle['name']} {bundle['version']} on {result['clips']} clips ({result['layout']}{fold}; "
         f"{result['left_out']} left out)",
+        *_flattery(result),
         f"accuracy {100 * result['accuracy']:.1f} %   macro-F1 {100 * result['macro_f1']:.1f} %",
         "",
     ]

@@ -34,7 +34,7 @@ def load_esc50(folder: Path) -> list[Clip]:
                 fold=whole_number(row["fold"], list_path, "fold"),
                 corpus="ESC-50",
                 licence=licence,
-                attribution=f"Freesound sound {row['src_file']} by way of ESC-50 (K. J. Piczak)",
+                attribution=f"https://freesound.org/s/{row['src_file']}/ by way of ESC-50 (K. J. Piczak)",
             )
         )
     # Two recordings stand in two folds of the copy that this was written against.
@@ -62,7 +62,7 @@ def load_esc10(folder: Path) -> list[Clip]:
                     fold=int(parts[1]),
                     corpus="ESC-10",
                     licence="CC-BY-3.0",
-                    attribution=f"Freesound sound {parts[2]} by way of ESC-10 (K. J. Piczak)",
+                    attribution=f"https://freesound.org/s/{parts[2]}/ by way of ESC-10 (K. J. Piczak)",
                 )
             )
     return merge_straddling_groups(clips)

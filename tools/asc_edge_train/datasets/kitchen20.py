@@ -32,7 +32,7 @@ def load_kitchen20(folder: Path) -> list[Clip]:
                 attribution=(
                     f"recorded for Kitchen20 by {row['recordist'] or 'its authors'} ({row['group']})"
                     if own
-                    else f"Freesound sound {row['group']} by way of Kitchen20 (M. Moreaux)"
+                    else f"https://freesound.org/s/{row['group']}/ by way of Kitchen20 (M. Moreaux)"
                 ),
             )
         )
