@@ -176,3 +176,13 @@ def test_colour_only_where_it_is_wanted(
 )
 def test_bars(fraction: float, bar: str) -> None:
     assert Glyphs(_Stream()).bar(fraction) == bar.ljust(10)
+
+
+@pytest.mark.parametrize(("duration_s", "explained"), [(9.9, True), (10.0, False), (0.0, False)])
+def test_an_input_too_short_for_a_decision_says_so(duration_s: float, explained: bool) -> None:
+    """Catches a clip that ends without a decision and without a word why."""
+    stream = _Stream()
+    sink = make_sink("text", stream)
+    sink.start(SESSION)
+    sink.stats(Stats(decisions=0, skipped=0, overruns=0, lost_s=0.0, duration_s=duration_s))
+    assert ("which takes 10 s; asc-edge classify" in stream.lines()[-1]) == explained

@@ -62,6 +62,7 @@ class ConsoleSink:
         self._glyphs = Glyphs(stream)
         self._label_width = len("no_input")
         self._tenths = False
+        self._window_s = 0.0
 
     def start(self, session: Session) -> None:
         self._label_width = max(map(len, [*session.labels, "no_input"]))
@@ -80,7 +81,7 @@ class ConsoleSink:
         if session.source.get("synthetic"):
             self._line(self._paint("dim", "what you will see is decided on sounds made by arithmetic"))
         self._line(self._paint("dim", f"first decision after {session.window_s:g} s; Ctrl-C ends"))
-
+        self._window_s = session.window_s
         # Seconds are precise enough, unless decisions come faster.
         self._tenths = not session.hop_s.is_integer()
 
@@ -113,6 +114,11 @@ class ConsoleSink:
             f"{stats.decisions} decisions, {stats.skipped} skipped, {stats.overruns} overruns{lost} "
             f"in {span(stats.duration_s)}"
         )
+        if 0.0 < stats.duration_s < self._window_s:
+            self._line(
+                f"too short for a decision, which takes {self._window_s:g} s; "
+                "asc-edge classify repeats a shorter clip"
+            )
 
     def _line(self, text: str) -> None:
         self._stream.write(text.rstrip() + "\n")
