@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,6 +24,7 @@ from asc_edge_train.cli import main
 from asc_edge_train.evaluate import evaluate, load_mapping
 from asc_edge_train.export import ExportError, export_onnx
 from asc_edge_train.features import open_features, pictures
+from asc_edge_train.fit import infer
 from asc_edge_train.fusing import fuse
 from asc_edge_train.models import build_network
 from asc_edge_train.networks import load_answers, load_network
@@ -147,11 +149,14 @@ def svm_parts(run: Run, truth: np.ndarray) -> list[np.ndarray]:
     return parts
 
 
-# Catches: a refit network of one fold in the bundle, or answers of a fold's training clips in the stack.
+# Catches: a fold's network trained on its fold, answers for the clips' room variants instead of the clips.
 def test_every_fold_was_held_out(resumed: Run) -> None:
     folds = np.array([clip.fold for clip in resumed.clips])
+    frames = open_features(resumed.out / "features", "mel64")[0]
     for task in resumed.tasks:
         stored = load_answers(task)
+        answers = infer(load_network(task, 64), frames, task.member.floor_db, task.member.kind)
+        np.testing.assert_allclose(stored["answers"], answers, atol=1e-5)
         np.testing.assert_array_equal(stored["trained_on"], np.flatnonzero(folds != task.fold))
         assert np.isfinite(stored["losses"]).all()
 
@@ -304,39 +309,49 @@ def train_networks_keys(data: Path, folder: Path, seed: int) -> set[str]:
     return {task.key for task in tasks}
 
 
-# Catches: Ctrl-C that leaves workers behind, a traceback, or a run that can't be taken up again.
-def test_interrupted_run_says_how_to_resume(data: Path, smoke: Path, tmp_path: Path) -> None:
+# Catches: Ctrl-C or a kill that leaves workers training, a traceback, a run that can't be taken up again.
+@pytest.mark.parametrize("how", ["interrupted", "killed"])
+def test_ended_run_leaves_nothing_behind(data: Path, tmp_path: Path, how: str) -> None:
     text = (Path(sys.modules["asc_edge_train"].__file__ or "").parent / "recipes" / "home.toml").read_text()
-    endless = text.replace("epochs = 1\n", "epochs = 100000\n")
-    (tmp_path / "endless.toml").write_text(endless)
+    (tmp_path / "endless.toml").write_text(text.replace("\nepochs = 1\n", "\nepochs = 100000\n"))
     command = [sys.executable, "-m", "asc_edge_train.cli", "run", str(tmp_path / "endless.toml"), "--smoke"]
     command += ["--data", str(data), "--out", str(tmp_path / "run"), "--jobs", "2"]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )
     try:
-        wait_for(lambda: any((tmp_path / "run" / "networks").glob("*.checkpoint")), process)
-        os.killpg(process.pid, signal.SIGINT)
+        wait_for(
+            lambda: any((tmp_path / "run" / "networks").glob("*.checkpoint")), lambda: process.poll() is None
+        )
+        if how == "killed":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
+        wait_for(lambda: not group_alive(process.pid), lambda: True)
     finally:
-        if process.poll() is None:
+        if group_alive(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert (
-        err.strip()
-        .splitlines()[-1]
-        .startswith("asc-edge-train: interrupted; resume with: asc-edge-train run")
-    )
+    if how == "interrupted":
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        last = err.strip().splitlines()[-1]
+        assert last.startswith("asc-edge-train: interrupted; resume with: asc-edge-train run")
 
 
-def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
-    import time
+def group_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
-    for _ in range(2400):
+
+def wait_for(condition: Callable[[], bool], possible: Callable[[], bool]) -> None:
+    for _ in range(1200):
         if condition():
             return
-        assert process.poll() is None
+        assert possible()
         time.sleep(0.05)
     raise AssertionError("nothing happened")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import signal
 from collections.abc import Callable
@@ -75,4 +76,12 @@ def _start_worker(reports: Any) -> None:
 
 
 def _work(task: NetworkTask) -> None:
-    train_task(task, _reports.put)
+    train_task(task, _report)
+
+
+def _report(epochs: int) -> None:
+    """Tell the parent, or leave where there is none any more: a killed run must not train on in the dark."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+    _reports.put(epochs)
