@@ -274,6 +274,19 @@ def test_errors_are_one_line(
     assert "\n" not in message
 
 
+# Catches: the plain install answering with a traceback, or without what to install.
+def test_a_device_install_says_what_training_needs(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None; from asc_edge_train.cli import main; "
+        f"sys.exit(main(['run', 'home', '--data', {str(tmp_path)!r}, '--out', {str(tmp_path / 'out')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "asc-edge-train: error: torch is not installed; training needs: pip install 'asc-edge[train]'"
+    ]
+
+
 def test_mapping_must_name_labels_of_the_bundle(smoke: Path, tmp_path: Path) -> None:
     from asc_edge.errors import ConfigError
 

@@ -79,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
         return _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed; training needs: pip install 'asc-edge[train]'", 1)
     except Exception as error:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
