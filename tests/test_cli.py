@@ -209,6 +209,13 @@ def test_a_bundle_is_found_by_path_before_name(
     assert asc_edge("bundle", "show", "home").stdout.startswith("tiny 1\n")
 
 
+def test_a_folder_does_not_hide_the_built_in_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches `asc-edge listen` failing in /, where there is a folder named home."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert asc_edge("bundle", "show").stdout.startswith("home ")
+
+
 def test_devices_answers_on_every_machine() -> None:
     """Catches a crash where there is no sound card, and ALSA's chatter on standard error."""
     text, listed = asc_edge("devices"), asc_edge("devices", "--json")

@@ -60,4 +60,6 @@ if [ "$wing" = dev ]; then
 else
   pip install -q -e .
 fi
-touch ".venv/.ready-$wing"
+touch .venv/.ready-device
+# The development install holds all of the device's.
+[ "$wing" = device ] || touch .venv/.ready-dev

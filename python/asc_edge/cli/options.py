@@ -84,7 +84,7 @@ def open_bundle(name: str) -> Bundle:
 
     from asc_edge.bundle import Bundle
 
-    if Path(name).name == name and not Path(name).exists():
+    if Path(name).name == name and not Path(name).is_file():
         built_in = files("asc_edge") / "bundles" / f"{name}.ascb"
         if built_in.is_file():
             with as_file(built_in) as path:
