@@ -33,3 +33,26 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture(scope="session")
+def home_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated recordings in all the layouts that the recipe ``home`` reads."""
+    from train_trees import write_home_tree
+
+    return write_home_tree(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def smoke(home_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished smoke run of the recipe ``home``."""
+    from asc_edge_train.cli import main
+
+    out = tmp_path_factory.mktemp("run")
+    assert (
+        main(
+            ["run", "home", "--smoke", "--data", str(home_data), "--out", str(out), "--jobs", "1", "--quiet"]
+        )
+        == 0
+    )
+    return out
