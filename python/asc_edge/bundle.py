@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asc_edge.atomic import write_atomically
 from asc_edge.errors import BundleError, ConfigError
 from asc_edge.frontend import LogMelConfig, log_mel
 from asc_edge.fusion import LateFusion, LinearSvm
@@ -180,20 +180,7 @@ def write_bundle(
     full["files"] = {name: _entry(data) for name, data in sorted(content.items())}
     text = json.dumps(full, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     data = _pack({MANIFEST_NAME: text.encode(), **dict(sorted(content.items()))})
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Bundle.open(temporary)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, data, check=Bundle.open)
 
 
 def _entry(data: bytes) -> dict[str, Any]:

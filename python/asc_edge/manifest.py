@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
+from asc_edge._checks import is_finite_number
 from asc_edge.errors import BundleError, ConfigError
 from asc_edge.frontend import LogMelConfig
 
@@ -188,7 +188,7 @@ def _get(raw: Mapping[str, Any], key: str, kind: type[T]) -> T:
 
 def _number(raw: Mapping[str, Any], key: str) -> float:
     value = raw.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_finite_number(value):
         raise BundleError(f"manifest: {key} is not a finite number")
     return float(value)
 

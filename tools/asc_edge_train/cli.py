@@ -9,20 +9,19 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from asc_edge.cli.options import add_command
+from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
-from asc_edge.version import __version__
 
 __all__ = ["main"]
 
+PROG = "asc-edge-train"
 DEFAULT_DATA = Path("../shared/data")
 INTERRUPTED = 130
 
 _DESCRIPTION = "Trains, scores and reports the bundles that asc-edge runs on the device."
 _EXAMPLES = """\
-examples:
   asc-edge-train run home --out runs/home              every stage; run it again to resume
   asc-edge-train run home --smoke --out /tmp/smoke     the same in a minute, on a few clips
   asc-edge-train evaluate runs/home/home.ascb --data ESC-50-master --fold 5
@@ -47,13 +46,6 @@ _REPORT = """\
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what was wrong, instead of the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} ({self.prog} --help shows how)")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``asc-edge-train``.
 
@@ -73,45 +65,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nasc-edge-train: interrupted{resume}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         return 0
     except AscEdgeError as error:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
-        return _fail(str(error), error.exit_code)
+        return report(str(error), error.exit_code, PROG)
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed; training needs: pip install 'asc-edge[train]'", 1)
+        needs = f"{error.name} is not installed; training needs: pip install 'asc-edge[train]'"
+        return report(needs, 1, PROG)
     except Exception as error:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
-        kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
-        return _fail(f"{kind}{error} (ASC_EDGE_DEBUG=1 shows where)", 1)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"asc-edge-train: error: {' '.join(message.split())}", file=sys.stderr)
-    return code
+        return report_unexpected(error, PROG)
 
 
 def _typed(argv: Sequence[str] | None) -> str:
-    return shlex.join(["asc-edge-train", *(sys.argv[1:] if argv is None else argv)])
+    return shlex.join([PROG, *(sys.argv[1:] if argv is None else argv)])
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="asc-edge-train",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"asc-edge-train {__version__}")
+    parser = make_parser(PROG, _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_evaluate(commands)
-    report = add_command(commands, "report", "Draw the pages of a finished run again.", _REPORT)
-    report.add_argument("run_dir", type=Path, metavar="RUNDIR", help="the folder given to run --out")
-    report.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the run's folder)")
-    report.set_defaults(run=_report)
+    redraw = add_command(commands, "report", "Draw the pages of a finished run again.", _REPORT)
+    redraw.add_argument("run_dir", type=Path, metavar="RUNDIR", help="the folder given to run --out")
+    redraw.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the run's folder)")
+    redraw.set_defaults(run=_report)
     return parser
 
 
@@ -163,7 +144,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder; say with --data where the corpora are")
     jobs = args.jobs or min(2, os.cpu_count() or 1)
-    report = run_recipe(
+    finished = run_recipe(
         load_recipe(args.recipe),
         data,
         args.out,
@@ -173,11 +154,11 @@ def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
         command=_typed(argv),
         quiet=args.quiet,
     )
-    fusion = report["fusion"]
-    for name, row in {**report["members"], "late fusion": fusion}.items():
+    fusion = finished["fusion"]
+    for name, row in {**finished["members"], "late fusion": fusion}.items():
         print(f"{name:<12} macro-F1 {100 * row['macro_f1']:5.1f} %   accuracy {100 * row['accuracy']:5.1f} %")
-    size = report["bundle"]["bytes"]
-    print(f"wrote {args.out / report['recipe']}.ascb ({size} bytes), .json, .md, -confusion.png")
+    size = finished["bundle"]["bytes"]
+    print(f"wrote {args.out / finished['recipe']}.ascb ({size} bytes), .json, .md, -confusion.png")
     return 0
 
 

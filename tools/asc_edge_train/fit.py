@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from asc_edge.atomic import write_atomically
 from asc_edge_train.augment import augment_batch, draw_epoch, mask_mels, mix_between_classes
 from asc_edge_train.features import pictures
 from asc_edge_train.models import build_network
 from asc_edge_train.recipe import MemberConfig, TrainingConfig
-from asc_edge_train.storage import write_bytes
 
 __all__ = ["FitResult", "TrainingSet", "decayed_rate", "fit_network", "infer", "learning_rate"]
 
@@ -187,7 +187,7 @@ def _write_checkpoint(
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def _resume(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer) -> list[float]:

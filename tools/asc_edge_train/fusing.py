@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from asc_edge.atomic import write_atomically
 from asc_edge.fusion import LateFusion, LinearSvm
 from asc_edge_train.crossval import FoldPart, assemble_out_of_fold
 from asc_edge_train.figures import confusion, score_table
@@ -16,7 +17,7 @@ from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_answers
 from asc_edge_train.recipe import MemberConfig, Recipe, fingerprint
 from asc_edge_train.run import Run
 from asc_edge_train.stacking import choose_fusion_c, fit_fusion, nested_scores, stack
-from asc_edge_train.storage import is_stamped, stamp, write_bytes, write_json
+from asc_edge_train.storage import is_stamped, stamp, write_json
 from asc_edge_train.svm import fit_embedding_svm, predict_labels
 
 __all__ = ["FusedRun", "fit_count", "fuse"]
@@ -83,8 +84,8 @@ def _fuse(run: Run, progress: Callable[[int], None]) -> None:
     }
     for name, member in members.items():
         if member.svm is not None:
-            write_bytes(folder / f"{name}.npz", member.svm.to_npz())
-    write_bytes(folder / "fusion.npz", fusion.to_npz())
+            write_atomically(folder / f"{name}.npz", member.svm.to_npz())
+    write_atomically(folder / "fusion.npz", fusion.to_npz())
     write_json(folder / "figures.json", figures)
 
 

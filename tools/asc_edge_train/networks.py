@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from asc_edge.atomic import write_atomically
 from asc_edge_train.clips import Clip
 from asc_edge_train.features import open_features
 from asc_edge_train.fit import TrainingSet, fit_network, infer
 from asc_edge_train.models import build_network
 from asc_edge_train.recipe import MemberConfig, Recipe, fingerprint
-from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp, write_bytes
+from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp
 
 __all__ = ["ALL_FOLDS", "NetworkTask", "class_names", "load_network", "network_tasks", "train_task"]
 
@@ -118,7 +119,7 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
     result = fit_network(task.member, training, task.seed, checkpoint=checkpoint, progress=progress)
     buffer = io.BytesIO()
     torch.save(result.network.state_dict(), buffer)
-    write_bytes(task.weights_path, buffer.getvalue())
+    write_atomically(task.weights_path, buffer.getvalue())
     answers = infer(result.network, frames[0], task.member.floor_db, task.member.kind)
     save_arrays(task.answers_path, answers=answers, trained_on=task.rows, losses=np.array(result.losses))
     stamp(task.answers_path, task.key)

@@ -8,12 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from asc_edge.atomic import write_atomically
 from asc_edge.errors import UsageError
 from asc_edge_train.bundling import attribution
 from asc_edge_train.clips import licence_family
 from asc_edge_train.fusing import FusedRun
 from asc_edge_train.run import Run
-from asc_edge_train.storage import write_bytes, write_json
+from asc_edge_train.storage import write_json
 
 __all__ = ["draw_report", "load_report", "write_report"]
 
@@ -52,7 +53,7 @@ def write_report(run: Run, fused: FusedRun, bundle: Path) -> dict[str, Any]:
         },
     }
     write_json(run.out / "report.json", report)
-    write_bytes(run.out / "attribution.md", attribution(run.clips, recipe.name).encode())
+    write_atomically(run.out / "attribution.md", attribution(run.clips, recipe.name).encode())
     return report
 
 
@@ -81,8 +82,8 @@ def draw_report(report: dict[str, Any], out: Path) -> list[Path]:
     name = report["recipe"]
     paths = [out / f"{name}.json", out / f"{name}.md", out / f"{name}-confusion.png"]
     write_json(paths[0], report)
-    write_bytes(paths[1], _page(report, paths[2].name).encode())
-    write_bytes(paths[2], _confusion_png(report))
+    write_atomically(paths[1], _page(report, paths[2].name).encode())
+    write_atomically(paths[2], _confusion_png(report))
     return paths
 
 

@@ -1,44 +1,28 @@
-"""Files that are complete or not there: atomic writes, arrays without pickle, stamps of finished stages."""
+"""What a run keeps on disk: JSON, arrays without pickle, and stamps of finished stages."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["is_stamped", "load_arrays", "save_arrays", "stamp", "write_bytes", "write_json"]
+from asc_edge.atomic import write_atomically
 
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a reader (or an interrupted run) never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+__all__ = ["is_stamped", "load_arrays", "save_arrays", "stamp", "write_json"]
 
 
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    write_atomically(path, (text + "\n").encode())
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

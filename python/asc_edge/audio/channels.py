@@ -7,11 +7,9 @@ from typing import cast
 
 import numpy as np
 
+from asc_edge._checks import MAX_CHANNELS
 from asc_edge.audio.samples import Samples
 from asc_edge.errors import ChannelMapError
-
-# As many as the front end takes.
-MAX_CHANNELS = 16
 
 
 def parse_channel_map(text: str) -> tuple[int, ...]:

@@ -6,30 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from asc_edge.cli import bundle, classify, devices, listen
-from asc_edge.cli.options import report
-from asc_edge.errors import AscEdgeError, UsageError
-from asc_edge.version import __version__
+from asc_edge.cli.options import forget_output, make_parser, report, report_unexpected
+from asc_edge.errors import AscEdgeError
 
 _DESCRIPTION = "Tells which activity is going on in a home from a microphone array, on this device."
 _EXAMPLES = """\
-examples:
   asc-edge devices                     what can be heard here
   asc-edge listen --demo               a synthetic scene, for those without a microphone
   asc-edge listen --device usb-id:2886:0018
   asc-edge classify kitchen.wav
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what was wrong, instead of the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} ({self.prog} --help shows how)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,35 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return report(str(error), error.exit_code)
     except BrokenPipeError:
-        # Whoever read the output has seen enough. Python must not try to flush the rest at exit.
-        _forget_output()
+        # Whoever read the output has seen enough.
+        forget_output()
         return 0
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
-        kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
         if isinstance(error, OSError):
-            _forget_output()
-        return report(f"{kind}{error} (ASC_EDGE_DEBUG=1 shows where)", 1)
+            forget_output()
+        return report_unexpected(error)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="asc-edge",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"asc-edge {__version__}")
+    parser = make_parser("asc-edge", _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (devices, listen, classify, bundle):
         module.add_parser(commands)
     return parser
-
-
-def _forget_output() -> None:
-    """Send what is still buffered nowhere."""
-    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())

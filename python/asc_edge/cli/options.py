@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from asc_edge.errors import UsageError
+from asc_edge.version import __version__
 
 if TYPE_CHECKING:
     from asc_edge.bundle import Bundle
@@ -14,11 +19,42 @@ if TYPE_CHECKING:
 DEFAULT_BUNDLE = "home"
 
 
-def report(message: str, code: int) -> int:
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what was wrong, instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} ({self.prog} --help shows how)")
+
+
+def make_parser(prog: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """The parser of a whole program, with ``--version``, and with examples under its help."""
+    parser = _Parser(
+        prog=prog,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{prog} {__version__}")
+    return parser
+
+
+def report(message: str, code: int, prog: str = "asc-edge") -> int:
     """Write an error as one line, and give back the exit code."""
     if sys.stderr is not None:
-        print(f"asc-edge: error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
     return code
+
+
+def report_unexpected(error: Exception, prog: str = "asc-edge") -> int:
+    """Write an error that nobody foresaw as one line, and give back the exit code."""
+    kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
+    return report(f"{kind}{error} (ASC_EDGE_DEBUG=1 shows where)", 1, prog)
+
+
+def forget_output() -> None:
+    """Send what is still buffered nowhere: Python must not try to flush it at exit."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
