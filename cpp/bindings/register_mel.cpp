@@ -8,7 +8,11 @@ namespace py = pybind11;
 
 void register_mel(py::module_& module) {
   using namespace asc_edge;
-  py::enum_<MelScale>(module, "MelScale").value("htk", MelScale::htk).value("slaney", MelScale::slaney);
+  py::enum_<MelScale>(module, "MelScale")
+      .value("htk", MelScale::htk)
+      .value("slaney", MelScale::slaney)
+      .value("kaldi", MelScale::kaldi)
+      .value("gammatone", MelScale::gammatone);
   py::enum_<MelNorm>(module, "MelNorm").value("peak", MelNorm::peak).value("area", MelNorm::area);
   module.def(
       "mel_filter_bank",

@@ -23,26 +23,31 @@ double LateFusion::calibrate(double decision, std::size_t output) const noexcept
 }
 
 void LateFusion::predict(const double* x, std::size_t rows, double* posteriors) const noexcept {
-  const std::size_t count = svm_.outputs();
-  for (std::size_t row = 0; row < rows; ++row) {
-    if (count == 1) {
-      double decision = 0.0;
-      svm_.decide(x, 1, &decision);
-      posteriors[1] = calibrate(decision, 0);
-      posteriors[0] = 1.0 - posteriors[1];
-    } else {
-      svm_.decide(x, 1, posteriors);
-      double sum = 0.0;
-      for (std::size_t k = 0; k < count; ++k) {
-        posteriors[k] = calibrate(posteriors[k], k);
-        sum += posteriors[k];
-      }
-      for (std::size_t k = 0; k < count; ++k) {
-        posteriors[k] = sum > 0.0 ? posteriors[k] / sum : 1.0 / static_cast<double>(count);
-      }
+  // The decision values of all rows at once, where the posteriors will be.
+  svm_.decide(x, rows, posteriors);
+  if (svm_.outputs() == 1) {
+    // From the last row on: a row's two posteriors lie over decision values of later rows only.
+    for (std::size_t row = rows; row-- > 0;) {
+      const double second = calibrate(posteriors[row], 0);
+      posteriors[2 * row] = 1.0 - second;
+      posteriors[2 * row + 1] = second;
     }
-    x += svm_.features();
-    posteriors += classes();
+  } else {
+    for (std::size_t row = 0; row < rows; ++row) {
+      calibrate_row(posteriors + row * svm_.outputs());
+    }
+  }
+}
+
+void LateFusion::calibrate_row(double* values) const noexcept {
+  const std::size_t count = svm_.outputs();
+  double sum = 0.0;
+  for (std::size_t k = 0; k < count; ++k) {
+    values[k] = calibrate(values[k], k);
+    sum += values[k];
+  }
+  for (std::size_t k = 0; k < count; ++k) {
+    values[k] = sum > 0.0 ? values[k] / sum : 1.0 / static_cast<double>(count);
   }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -25,8 +26,10 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 
 def is_finite_number(value: object) -> TypeGuard[float]:
-    """Whether `value` is a finite number; a bool is none."""
-    return is_whole(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+    """Whether `value` is a finite number that a float can hold; a bool is none."""
+    if is_whole(value):
+        return -sys.float_info.max <= value <= sys.float_info.max
+    return isinstance(value, float | np.floating) and math.isfinite(value)
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> int:
@@ -85,8 +88,10 @@ def check_cells(cells: object, what: str) -> NDArray[np.float32]:
 
 @contextmanager
 def not_shared(what: str) -> Iterator[None]:
-    """Turn the core's refusal of a second thread inside one object into UsageError."""
+    """Turn the core's refusal of a second thread inside one object, or of a finished one, into UsageError."""
     try:
         yield
+    except _core.FinishedError:
+        raise UsageError(f"this {what} is finished: reset it before it takes another signal") from None
     except _core.BusyError:
         raise UsageError(f"this {what} is in use by another thread: give each thread its own") from None

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <optional>
 
+#include "asc_edge/finite.hpp"
+
 namespace asc_edge {
 
 /// Samples (frames, channels) wherever they lie: strides are in bytes, may be negative, and need no
@@ -40,6 +42,12 @@ template <class Sample>
 std::optional<SamplePosition> find_non_finite(const SampleView<Sample>& samples,
                                               std::size_t channels) noexcept {
   if constexpr (sizeof(Sample) != sizeof(std::int16_t)) {
+    constexpr std::ptrdiff_t size = sizeof(Sample);
+    if (samples.channel_stride == size &&
+        samples.frame_stride == static_cast<std::ptrdiff_t>(channels) * size &&
+        all_finite<Sample>(samples.data, samples.frames * channels)) {
+      return std::nullopt;
+    }
     for (std::size_t frame = 0; frame < samples.frames; ++frame) {
       for (std::size_t channel = 0; channel < channels; ++channel) {
         if (!std::isfinite(samples.at(frame, channel))) {

@@ -1,0 +1,21 @@
+#include <utility>
+
+#include "kernels.hpp"
+
+namespace asc_edge::avx2 {
+namespace {
+
+constexpr int kFloats = 8;
+
+#include "kernels.inl"
+
+} // namespace
+
+const Kernels& kernels() noexcept {
+  static constexpr Kernels table{
+      "avx2", all_finite,    split_rows, real_fft, bands_of<kFloats, float>, bands_of<kFloats / 2, double>,
+      levels, precise_levels};
+  return table;
+}
+
+} // namespace asc_edge::avx2
