@@ -58,6 +58,27 @@ def test_decision_values_are_sklearns(classes: int) -> None:
     assert (svm.classes, svm.features) == (classes, 20)
 
 
+# Weights or rows of another block: sizes beyond those worked on at once, in features, outputs and rows.
+@pytest.mark.parametrize(("features", "outputs"), [(256, 8), (257, 9), (600, 50), (1280, 1)])
+def test_large_models_are_sklearns_for_any_batch(
+    features: int, outputs: int, rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal((70, features)) * np.logspace(-3, 3, features) + 5.0
+    scaler, svc = StandardScaler().fit(x), LinearSVC()
+    svc.coef_ = rng.standard_normal((outputs, features))
+    svc.intercept_ = rng.standard_normal(outputs)
+    svc.classes_ = np.arange(max(2, outputs))
+    svm = LinearSvm(scaler.mean_, scaler.scale_, svc.coef_, svc.intercept_)
+    decisions = svm.decision_function(x)
+    expected = svc.decision_function(scaler.transform(x)).reshape(70, -1)
+    np.testing.assert_allclose(decisions, expected, rtol=0, atol=1e-6)
+    fusion = LateFusion(svm, -np.ones(outputs), np.zeros(outputs))
+    posteriors = fusion.predict_proba(x)
+    for start, end in ((0, 1), (3, 7), (10, 27), (69, 70)):
+        np.testing.assert_array_equal(svm.decision_function(x[start:end]), decisions[start:end])
+        np.testing.assert_array_equal(fusion.predict_proba(x[start:end]), posteriors[start:end])
+
+
 # A wrong sign of a Platt coefficient, a softmax, swapped columns, a missing normalisation.
 @pytest.mark.parametrize("classes", CLASS_COUNTS)
 def test_posteriors_are_sklearns(classes: int) -> None:

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "asc_edge/finite.hpp"
+
 namespace asc_edge::bindings {
 
 // Exact dtypes only: with py::arg().noconvert() another dtype, byte order or memory order is a TypeError,
@@ -37,6 +39,13 @@ inline std::size_t rows_of(const DoubleArray& x, std::size_t features) {
                                 std::to_string(extent(x, 1)));
   }
   return extent(x, 0);
+}
+
+/// Needs no interpreter lock.
+inline void require_finite(const double* x, std::size_t count) {
+  if (!all_finite<double>(x, count)) {
+    throw std::invalid_argument("x must not hold NaN or infinity");
+  }
 }
 
 } // namespace asc_edge::bindings

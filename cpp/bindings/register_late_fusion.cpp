@@ -21,6 +21,7 @@ void register_late_fusion(py::module_& module) {
             double* out = posteriors.mutable_data();
             const double* data = x.data();
             const py::gil_scoped_release release;
+            require_finite(data, rows * self.svm().features());
             self.predict(data, rows, out);
             return posteriors;
           },

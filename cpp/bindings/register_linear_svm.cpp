@@ -22,6 +22,7 @@ void register_linear_svm(py::module_& module) {
             double* out = decisions.mutable_data();
             const double* data = x.data();
             const py::gil_scoped_release release;
+            require_finite(data, rows * self.features());
             self.decide(data, rows, out);
             return decisions;
           },

@@ -25,6 +25,7 @@ struct BoundStream {
 
   asc_edge::LogMelStream stream;
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  asc_edge::bindings::PublicCount frames_emitted{0};
 };
 
 /// Call it while holding the stream.
@@ -48,12 +49,37 @@ asc_edge::bindings::FloatArray push(BoundStream& self, const py::array_t<Sample,
     refused = stream.find_non_finite(view);
     if (!refused) {
       stream.push(view, out);
+      self.frames_emitted = stream.frames_emitted();
     }
   }
   if (refused) {
     asc_edge::bindings::refuse(*refused);
   }
   return frames;
+}
+
+/// Cells (channels, mels, frames) of a whole signal.
+template <class Sample>
+asc_edge::bindings::FloatArray log_mel(const std::shared_ptr<asc_edge::LogMelPlan>& plan,
+                                       const py::array_t<Sample, 0>& samples) {
+  asc_edge::bindings::require_ndim(samples, 2, "samples");
+  const std::size_t channels = asc_edge::bindings::extent(samples, 1);
+  const asc_edge::SampleView<Sample> view = asc_edge::bindings::view_of(samples, channels);
+  asc_edge::LogMelStream stream(plan, channels);
+  asc_edge::bindings::FloatArray cells({channels, stream.mels(), stream.frames_in_all(view.frames)});
+  float* out = cells.mutable_data();
+  std::optional<asc_edge::SamplePosition> refused;
+  {
+    const py::gil_scoped_release release;
+    refused = stream.find_non_finite(view);
+    if (!refused) {
+      stream.whole(view, out);
+    }
+  }
+  if (refused) {
+    asc_edge::bindings::refuse(*refused);
+  }
+  return cells;
 }
 
 asc_edge::bindings::FloatArray finish(BoundStream& self) {
@@ -64,6 +90,7 @@ asc_edge::bindings::FloatArray finish(BoundStream& self) {
   float* out = frames.mutable_data();
   const py::gil_scoped_release release;
   stream.finish(out);
+  self.frames_emitted = stream.frames_emitted();
   return frames;
 }
 
@@ -74,6 +101,8 @@ void register_log_mel_stream(py::module_& module) {
   py::register_exception<NonFiniteError>(module, "NonFiniteSampleError", PyExc_ValueError);
   py::register_exception<FinishedError>(module, "FinishedError", PyExc_RuntimeError);
   py::register_exception<bindings::BusyError>(module, "BusyError", PyExc_RuntimeError);
+  module.def("log_mel", &log_mel<float>, py::arg("plan"), py::arg("samples").noconvert());
+  module.def("log_mel", &log_mel<std::int16_t>, py::arg("plan"), py::arg("samples").noconvert());
   py::class_<BoundStream>(module, "LogMelStream")
       .def(py::init<std::shared_ptr<LogMelPlan>, std::size_t>(), py::arg("plan"), py::arg("channels"))
       .def("push", &push<float>, py::arg("samples").noconvert())
@@ -83,7 +112,8 @@ void register_log_mel_stream(py::module_& module) {
            [](BoundStream& self) {
              const Exclusive hold(self.busy);
              self.stream.reset();
+             self.frames_emitted = 0;
            })
       .def_property_readonly("frames_emitted",
-                             [](const BoundStream& self) { return self.stream.frames_emitted(); });
+                             [](const BoundStream& self) { return self.frames_emitted.load(); });
 }

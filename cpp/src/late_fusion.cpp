@@ -28,7 +28,8 @@ void LateFusion::predict(const double* x, std::size_t rows, double* posteriors) 
   if (svm_.outputs() == 1) {
     // From the last row on: a row's two posteriors lie over decision values of later rows only.
     for (std::size_t row = rows; row-- > 0;) {
-      const double second = calibrate(posteriors[row], 0);
+      const double sigmoid = calibrate(posteriors[row], 0);
+      const double second = sigmoid >= 0.0 ? sigmoid : 0.5; // NaN says nothing
       posteriors[2 * row] = 1.0 - second;
       posteriors[2 * row + 1] = second;
     }

@@ -63,17 +63,24 @@ template <class Real> struct BankTable {
       const std::size_t first_block = first / 4;
       const std::size_t blocks = end == first ? 0 : (end + 3) / 4 - first_block;
       bands.push_back({first_block, blocks, weights.size()});
+      ignored.push_back(static_cast<Real>(blocks == 0 ? kIgnored : 0.0F));
       for (std::size_t k = 4 * first_block; k < 4 * (first_block + blocks); ++k) {
         weights.push_back(static_cast<Real>(k < bank.bins() ? row[k] : 0.0));
       }
     }
+    while (bands.size() % 4 != 0) {
+      bands.push_back({0, 0, 0});
+      ignored.push_back(static_cast<Real>(kIgnored));
+    }
     weights.resize(weights.size() + kPadding);
+    ignored.resize(ignored.size() + kPadding);
   }
 
-  BankView<Real> view() const { return {bands.size(), bands.data(), weights.data()}; }
+  BankView<Real> view() const { return {bands.size(), bands.data(), weights.data(), ignored.data()}; }
 
   std::vector<typename BankView<Real>::Band> bands;
   AlignedVector<Real> weights;
+  AlignedVector<Real> ignored;
 };
 
 template <class Real> struct FrameTables {
@@ -144,7 +151,8 @@ struct LogMelPlan::Tables {
 struct LogMelPlan::Workspace::Memory {
   Memory(std::size_t points, std::size_t mels, std::size_t lanes_)
       : lanes(lanes_), single(workspace_size(points, lanes)), precise(workspace_size(points, lanes)),
-        bands(mels * lanes + kPadding), precise_bands(mels * lanes + kPadding), cells(lanes * mels) {}
+        bands((mels + 4) * lanes + kPadding), precise_bands((mels + 4) * lanes + kPadding),
+        cells(lanes * mels) {}
 
   std::size_t lanes;
   AlignedVector<float> single;

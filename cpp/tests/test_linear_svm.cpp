@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
+#include <vector>
 
 #include "asc_edge/linear_svm.hpp"
+#include "noise.hpp"
 
 using asc_edge::LinearSvm;
 
@@ -34,4 +38,35 @@ TEST_CASE("an SVM whose parts don't fit is refused") {
   CHECK_THROWS_AS(LinearSvm({0.0}, {1.0, 1.0}, {1.0}, {0.0}), std::invalid_argument);
   CHECK_THROWS_AS(LinearSvm({0.0}, {1.0}, {1.0, 1.0}, {0.0}), std::invalid_argument);
   CHECK_THROWS_AS(LinearSvm({0.0}, {1.0}, {}, {}), std::invalid_argument);
+}
+
+// Catches weights read from another panel or block, padding that leaks, and a sum whose order depends on how
+// many rows come at once: sizes lie around every edge of the blocking, and the plain loop is the oracle.
+TEST_CASE("a batch is its rows one by one, to the last bit") {
+  for (const std::size_t features : {1U, 3U, 255U, 256U, 257U, 600U}) {
+    for (const std::size_t outputs : {1U, 2U, 3U, 4U, 5U, 8U, 9U, 11U, 17U}) {
+      const std::vector<double> mean = noise(features, 1), weights = noise(features * outputs, 2);
+      const std::vector<double> bias = noise(outputs, 3);
+      const LinearSvm svm(mean, std::vector<double>(features, 0.5), weights, bias);
+      const std::vector<double> x = noise(35 * features, 4);
+      std::vector<double> alone(35 * outputs);
+      for (std::size_t row = 0; row < 35; ++row) {
+        svm.decide(x.data() + row * features, 1, alone.data() + row * outputs);
+        for (std::size_t k = 0; k < outputs; ++k) {
+          double expected = bias[k];
+          for (std::size_t f = 0; f < features; ++f) {
+            expected += (x[row * features + f] - mean[f]) * (weights[k * features + f] / 0.5);
+          }
+          const double error = std::fabs(alone[row * outputs + k] - expected);
+          REQUIRE(error < 1e-11); // this loop may be compiled into fused multiply-adds
+        }
+      }
+      for (const std::size_t rows : {0U, 2U, 3U, 4U, 7U, 16U, 17U, 35U}) {
+        std::vector<double> together(rows * outputs + 1, -77.0);
+        svm.decide(x.data(), rows, together.data());
+        CHECK(together.back() == -77.0);
+        CHECK(std::equal(together.begin(), together.end() - 1, alone.begin()));
+      }
+    }
+  }
 }

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asc_edge import _core
-from asc_edge._checks import check_dtype
+from asc_edge._checks import check_dtype, in_memory
 from asc_edge.errors import AudioFormatError, BundleError, ConfigError, NonFiniteError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class LinearSvm:
         NonFiniteError
             If x holds NaN or infinity.
         """
-        return self._core.decision_function(_features(x, self.features))
+        return _apply(self._core.decision_function, x, self.features)
 
     def to_npz(self) -> bytes:
         """The model as the bytes of an ``.npz`` file; equal models give equal bytes."""
@@ -180,7 +181,7 @@ class LateFusion:
         NonFiniteError
             If x holds NaN or infinity.
         """
-        return self._core.predict_proba(_features(x, self.features))
+        return _apply(self._core.predict_proba, x, self.features)
 
     def to_npz(self) -> bytes:
         """The model, SVM included, as the bytes of an ``.npz`` file; equal models give equal bytes."""
@@ -212,9 +213,13 @@ def _svm_of(arrays: dict[str, NDArray[np.float64]]) -> LinearSvm:
 def _parameter(name: str, values: ArrayLike, ndim: int) -> NDArray[np.float64]:
     """A private copy of `values`, finite, float64, in C order."""
     try:
-        array = np.array(values, dtype=np.float64, order="C")
-    except (TypeError, ValueError):
+        given = np.asarray(values)
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} is not an array of numbers") from None
+    if isinstance(values, np.ma.MaskedArray) or given.dtype.kind not in "biuf":
+        raise ConfigError(f"{name} is not an array of numbers, real ones and none of them masked")
+    with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite, and is refused as that
+        array = np.array(given, dtype=np.float64, order="C")
     if array.ndim != ndim:
         raise ConfigError(f"{name} has shape {array.shape}: give {ndim} dimension{'s' if ndim > 1 else ''}")
     if not np.isfinite(array).all():
@@ -223,15 +228,24 @@ def _parameter(name: str, values: ArrayLike, ndim: int) -> NDArray[np.float64]:
     return array
 
 
-def _features(x: object, features: int) -> NDArray[np.float64]:
+def _apply(
+    model: Callable[[NDArray[np.float64]], NDArray[np.float64]], x: object, features: int
+) -> NDArray[np.float64]:
     check_dtype(x, "x", ("float64", "float32"))
     assert isinstance(x, np.ndarray)
     if x.ndim != 2 or x.shape[1] != features:
         raise AudioFormatError(f"x has shape {x.shape}: this model takes (n, {features})")
-    if not np.isfinite(x).all():
+    try:
+        with in_memory("x", x):
+            rows = np.asarray(x, dtype=np.float64, order="C")
+            return model(rows if rows.flags.aligned else rows.copy())
+    except AudioFormatError:
+        raise
+    except ValueError:  # the core looks for NaN and infinity, which is all that can be wrong now
         row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-        raise NonFiniteError(f"row {row} of x holds NaN or infinity: look at the member that gave it")
-    return np.require(x, dtype=np.float64, requirements=["C", "A"])
+        raise NonFiniteError(
+            f"row {row} of x holds NaN or infinity: look at the member that gave it"
+        ) from None
 
 
 def _write_npz(arrays: dict[str, NDArray[np.float64]]) -> bytes:

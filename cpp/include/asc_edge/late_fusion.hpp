@@ -19,11 +19,14 @@ public:
   std::size_t classes() const noexcept { return svm_.outputs() == 1 ? 2 : svm_.outputs(); }
 
   /// x: row-major (rows, features) -> posteriors: (rows, classes), each row of sum 1; uniform when all
-  /// sigmoids are 0. Neither allocates nor throws.
+  /// sigmoids are 0, or one is NaN because decision values overflowed. A row's are the same bits whatever the
+  /// other rows. Neither allocates nor throws.
   void predict(const double* x, std::size_t rows, double* posteriors) const noexcept;
 
 private:
   double calibrate(double decision, std::size_t output) const noexcept;
+  /// Decision values (outputs) become posteriors.
+  void calibrate_row(double* values) const noexcept;
 
   LinearSvm svm_;
   std::vector<double> platt_a_;

@@ -16,13 +16,16 @@ public:
   std::size_t features() const noexcept { return mean_.size(); }
   std::size_t outputs() const noexcept { return bias_.size(); }
 
-  /// x: row-major (rows, features) -> decisions: (rows, outputs). Rows don't influence each other.
+  /// x: row-major (rows, features) -> decisions: (rows, outputs). A row's decision values are the same bits
+  /// whatever the other rows. Neither allocates nor throws.
   void decide(const double* x, std::size_t rows, double* decisions) const noexcept;
 
 private:
+  void decide_block(const double* x, std::size_t rows, double* decisions) const noexcept;
+
   std::vector<double> mean_;
   std::vector<double> bias_;
-  std::vector<double> weights_; // (features, outputs), divided by the scale
+  std::vector<double> weights_; // divided by the scale; in panels (features, width) of up to 8 outputs
 };
 
 } // namespace asc_edge

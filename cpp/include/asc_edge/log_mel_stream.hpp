@@ -41,6 +41,11 @@ public:
 
   void reset() noexcept { cutter_.reset(); }
 
+  /// Frames of a whole signal of `samples` samples a channel, of push() and finish() together.
+  std::size_t frames_in_all(std::size_t samples) const noexcept;
+  /// The cells (channel, mel, frame) of a whole signal, into a new stream, which then is finished. Allocates.
+  template <class Sample> void whole(const SampleView<Sample>& samples, float* cells);
+
   /// The first sample that is NaN or infinite; push() must not get one.
   template <class Sample>
   std::optional<SamplePosition> find_non_finite(const SampleView<Sample>& samples) const noexcept;
