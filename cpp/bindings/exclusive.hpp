@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <stdexcept>
 
 namespace asc_edge::bindings {
@@ -25,5 +26,8 @@ public:
 private:
   std::atomic_flag& flag_;
 };
+
+/// A count for readers in other threads, who see it as it was when the last work was done.
+using PublicCount = std::atomic<std::size_t>;
 
 } // namespace asc_edge::bindings

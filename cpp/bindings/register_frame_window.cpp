@@ -14,6 +14,7 @@ struct BoundWindow {
 
   asc_edge::FrameWindow window;
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  PublicCount held{0};
 };
 
 FloatArray draw(const asc_edge::CellView& cells, float floor_db) {
@@ -34,6 +35,7 @@ void push(BoundWindow& self, const FloatArray& frames_db) {
   const std::size_t count = extent(frames_db, 0);
   const py::gil_scoped_release release;
   self.window.push(data, count);
+  self.held = self.window.held();
 }
 
 FloatArray peak_db(BoundWindow& self) {
@@ -64,8 +66,9 @@ void register_frame_window(py::module_& module) {
            [](BoundWindow& self) {
              const Exclusive hold(self.busy);
              self.window.clear();
+             self.held = 0;
            })
-      .def_property_readonly("held", [](const BoundWindow& self) { return self.window.held(); });
+      .def_property_readonly("held", [](const BoundWindow& self) { return self.held.load(); });
   module.def(
       "picture",
       [](const FloatArray& frames_db, float floor_db) {

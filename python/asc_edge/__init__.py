@@ -8,7 +8,7 @@ from asc_edge.version import __version__
 if TYPE_CHECKING:
     from asc_edge.bundle import Bundle
     from asc_edge.errors import AscEdgeError
-    from asc_edge.frontend import FrameWindow, LogMelConfig, LogMelStream, log_mel
+    from asc_edge.frontend import FrameWindow, LogMelConfig, LogMelStream, deltas, log_mel
     from asc_edge.fusion import LateFusion, LinearSvm
     from asc_edge.pipeline import Decision, Pipeline
 
@@ -23,6 +23,7 @@ __all__ = [
     "LogMelStream",
     "Pipeline",
     "__version__",
+    "deltas",
     "log_mel",
 ]
 
@@ -36,6 +37,7 @@ _HOMES = {
     "LogMelConfig": "frontend",
     "LogMelStream": "frontend",
     "Pipeline": "pipeline",
+    "deltas": "frontend",
     "log_mel": "frontend",
 }
 

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -46,8 +47,16 @@ def check_floor_db(floor_db: object) -> float:
     return float(floor_db)
 
 
+@lru_cache
+def _dtypes(allowed: tuple[str, ...]) -> tuple[np.dtype[Any], ...]:
+    return tuple(np.dtype(name) for name in allowed)
+
+
 def check_dtype(array: object, what: str, allowed: tuple[str, ...]) -> None:
     """Raise AudioFormatError unless `array` is a numpy array of an allowed dtype in native byte order."""
+    # The name of a dtype takes numpy longer than a hop takes the core.
+    if type(array) is np.ndarray and array.dtype in _dtypes(allowed):
+        return
     if not isinstance(array, np.ndarray):
         raise AudioFormatError(
             f"{what} must be a numpy array, not {type(array).__name__}: "
@@ -81,17 +90,39 @@ def check_cells(cells: object, what: str) -> NDArray[np.float32]:
     assert isinstance(cells, np.ndarray)
     if cells.ndim != 3:
         raise AudioFormatError(f"{what} have shape {cells.shape}: give three dimensions")
-    if not np.isfinite(cells).all():
-        raise NonFiniteError(f"{what} hold NaN or infinity: nothing of them was taken")
-    return np.require(cells, requirements=["C", "A"])
+    with in_memory(what, cells):
+        if not np.isfinite(cells).all():
+            raise NonFiniteError(f"{what} hold NaN or infinity: nothing of them was taken")
+        return np.require(cells, requirements=["C", "A"])
+
+
+def usage_error(what: str, refusal: Exception) -> UsageError:
+    """What the core's refusal of a second thread inside one object, or of a finished one, means to a user."""
+    if isinstance(refusal, _core.FinishedError):
+        return UsageError(f"this {what} is finished: reset it before it takes another signal")
+    return UsageError(f"this {what} is in use by another thread: give each thread its own")
+
+
+def too_large(what: str, array: NDArray[Any]) -> AudioFormatError:
+    """What a lack of memory for the answer to `array` means to a user."""
+    return AudioFormatError(
+        f"{what} of shape {array.shape} ask for more memory than there is: give fewer at once"
+    )
+
+
+@contextmanager
+def in_memory(what: str, array: NDArray[Any]) -> Iterator[None]:
+    """Turn a lack of memory for the answer to `array` into AudioFormatError."""
+    try:
+        yield
+    except MemoryError:
+        raise too_large(what, array) from None
 
 
 @contextmanager
 def not_shared(what: str) -> Iterator[None]:
-    """Turn the core's refusal of a second thread inside one object, or of a finished one, into UsageError."""
+    """Turn the core's refusals into UsageError."""
     try:
         yield
-    except _core.FinishedError:
-        raise UsageError(f"this {what} is finished: reset it before it takes another signal") from None
-    except _core.BusyError:
-        raise UsageError(f"this {what} is in use by another thread: give each thread its own") from None
+    except (_core.FinishedError, _core.BusyError) as refusal:
+        raise usage_error(what, refusal) from None

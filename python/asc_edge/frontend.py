@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asc_edge import _core
-from asc_edge._checks import MAX_CHANNELS, check_dtype, check_whole, not_shared
+from asc_edge._checks import (
+    MAX_CHANNELS,
+    check_dtype,
+    check_whole,
+    in_memory,
+    not_shared,
+    too_large,
+    usage_error,
+)
 from asc_edge.delta_features import deltas
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
 from asc_edge.frontend_config import LogMelConfig
@@ -44,8 +52,14 @@ def mel_filter_bank(config: LogMelConfig) -> NDArray[np.float64]:
     return _core.mel_filter_bank(**config._bank_settings())
 
 
+def _plan(config: LogMelConfig) -> _core.LogMelPlan:
+    if not isinstance(config, LogMelConfig):
+        raise ConfigError(f"config must be a LogMelConfig, not {type(config).__name__}")
+    return _plan_on(config, os.environ.get("ASC_EDGE_ISA", ""))
+
+
 @lru_cache(maxsize=32)
-def _plan(config: LogMelConfig, isa: str) -> _core.LogMelPlan:
+def _plan_on(config: LogMelConfig, isa: str) -> _core.LogMelPlan:
     """Tables of `config`, which take longer to make than a short clip takes to compute."""
     if isa and isa not in _core.available_isas():
         known = ", ".join(_core.available_isas())
@@ -88,7 +102,7 @@ class LogMelStream:
         _check_config(config)
         self._config = config
         self._channels = check_whole("channels", channels, 1, MAX_CHANNELS)
-        self._core = _core.LogMelStream(_plan(config, os.environ.get("ASC_EDGE_ISA", "")), self._channels)
+        self._core = _core.LogMelStream(_plan(config), self._channels)
 
     @property
     def config(self) -> LogMelConfig:
@@ -132,11 +146,14 @@ class LogMelStream:
             raise AudioFormatError(
                 f"samples have shape {samples.shape}: this stream takes (n, {self._channels})"
             )
-        with not_shared("stream"):
-            try:
-                return self._core.push(samples)
-            except _core.NonFiniteSampleError as error:
-                raise NonFiniteError(f"{error}: repair or drop this block; nothing of it was taken") from None
+        try:  # no context manager: this is the hot path
+            return self._core.push(samples)
+        except _core.NonFiniteSampleError as error:
+            raise NonFiniteError(f"{error}: repair or drop this block; nothing of it was taken") from None
+        except (_core.FinishedError, _core.BusyError) as refusal:
+            raise usage_error("stream", refusal) from None
+        except MemoryError:
+            raise too_large("samples", samples) from None
 
     def finish(self) -> NDArray[np.float32]:
         """End the signal and return the frames that were waiting for its end.
@@ -205,8 +222,8 @@ def log_mel(samples: NDArray[np.float32] | NDArray[np.int16], config: LogMelConf
         raise AudioFormatError(
             f"samples have shape {samples.shape}: give (n,) or (n, channels), 1 to {MAX_CHANNELS} channels"
         )
-    stream = LogMelStream(config, channels=samples.shape[1])
-    frames = stream.push(samples)
-    if config.centred:
-        frames = np.concatenate([frames, stream.finish()])
-    return np.ascontiguousarray(frames.transpose(1, 2, 0))
+    try:
+        with in_memory("samples", samples):
+            return _core.log_mel(_plan(config), samples)
+    except _core.NonFiniteSampleError as error:
+        raise NonFiniteError(f"{error}: repair the clip") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -141,8 +142,10 @@ class LogMelConfig:
             # 1 and 1.0 are one configuration, in a manifest too.
             object.__setattr__(self, name, float(value))
         for name, values in _CHOICES.items():
-            if getattr(self, name) not in tuple(values):
-                raise ConfigError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(values)}")
+            value = getattr(self, name)
+            # An array compares element by element, which is no answer.
+            if not isinstance(value, str) or value not in values:
+                raise ConfigError(f"{name} is {value!r}: choose one of {', '.join(values)}")
         for name in ("remove_mean", "centred", "full_scale"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: give True or False")
@@ -156,13 +159,14 @@ class LogMelConfig:
         self._check_fit()
 
     def _check_lengths(self) -> None:
-        window = self.window_s * self.sample_rate_hz
+        # Not infinity, which can't be rounded.
+        window = min(self.window_s * self.sample_rate_hz, sys.float_info.max)
         if not MIN_WINDOW_SAMPLES <= round(window) <= MAX_WINDOW_SAMPLES:
             raise ConfigError(
                 f"window_s is {self.window_s} s, which is {window:.6g} samples at {self.sample_rate_hz} Hz: "
                 f"choose a window of {MIN_WINDOW_SAMPLES} to {MAX_WINDOW_SAMPLES} samples"
             )
-        hop = self.hop_s * self.sample_rate_hz
+        hop = min(self.hop_s * self.sample_rate_hz, sys.float_info.max)
         if not 1 <= round(hop) <= MAX_WINDOW_SAMPLES:
             raise ConfigError(
                 f"hop_s is {self.hop_s} s, which is {hop:.6g} samples at {self.sample_rate_hz} Hz: "

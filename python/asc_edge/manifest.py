@@ -170,6 +170,13 @@ def _member(value: object, front_ends: Mapping[str, LogMelConfig], labels: int) 
     )
     if member.front_end not in front_ends:
         raise BundleError(f"manifest: member {name!r} names the unknown front end {member.front_end!r}")
+    config = front_ends[member.front_end]
+    # A picture is drawn from cells in dB, and of a stream that doesn't end: nobody calls `finish`.
+    if config.level != "db" or config.scale != 1.0 or config.centred:
+        raise BundleError(
+            f"has a member {name!r} whose front end {member.front_end!r} is centred or not in plain dB, from "
+            "which this asc-edge can't draw its picture; upgrade asc-edge to use it"
+        )
     if member.floor_db >= 0.0:
         raise BundleError(f"manifest: member {name!r} has floor_db {member.floor_db}, which is not below 0")
     # One decision value serves two labels: scikit-learn's binary case.
@@ -183,6 +190,9 @@ def _get(raw: Mapping[str, Any], key: str, kind: type[T]) -> T:
     if not isinstance(value, kind) or isinstance(value, bool):
         found = "missing" if key not in raw else f"not of type {kind.__name__}"
         raise BundleError(f"manifest: {key} is {found}")
+    if isinstance(value, str) and not value.isprintable():
+        # It is printed: no control character may reach the terminal that way.
+        raise BundleError(f"manifest: {key} is not printable")
     return value
 
 
@@ -195,7 +205,8 @@ def _number(raw: Mapping[str, Any], key: str) -> float:
 
 def _names(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
     values = _get(raw, key, list)
-    if not all(isinstance(value, str) and value for value in values) or len(set(values)) != len(values):
+    named = all(isinstance(value, str) and value and value.isprintable() for value in values)
+    if not named or len(set(values)) != len(values):
         raise BundleError(f"manifest: {key} is not a list of different names")
     return tuple(values)
 

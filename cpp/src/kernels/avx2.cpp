@@ -12,9 +12,15 @@ constexpr int kFloats = 8;
 } // namespace
 
 const Kernels& kernels() noexcept {
-  static constexpr Kernels table{
-      "avx2", all_finite,    split_rows, real_fft, bands_of<kFloats, float>, bands_of<kFloats / 2, double>,
-      levels, precise_levels};
+  static constexpr Kernels table{"avx2",
+                                 all_finite,
+                                 split_rows,
+                                 transpose,
+                                 real_fft,
+                                 bands_of<kFloats, float>,
+                                 bands_of<kFloats / 2, double>,
+                                 levels,
+                                 precise_levels};
   return table;
 }
 

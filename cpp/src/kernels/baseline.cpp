@@ -20,6 +20,7 @@ const Kernels& kernels() noexcept {
   static constexpr Kernels table{kBaselineName,
                                  all_finite,
                                  split_rows,
+                                 transpose,
                                  real_fft,
                                  bands_of<kFloats, float>,
                                  bands_of<kFloats / 2, double>,

@@ -100,30 +100,51 @@ template <class Real, class V> struct Butterfly<4, Real, V> {
 };
 
 template <class Real, class V> struct Butterfly<8, Real, V> {
-  static ASC_EDGE_INLINE void apply(V (&re)[8], V (&im)[8]) noexcept {
+  /// fetch(k, re, im) gives point k, put(j, re, im) takes point j: one after another, so that registers
+  /// suffice.
+  template <class Fetch, class Put>
+  static ASC_EDGE_INLINE void run(const Fetch& fetch, const Put& put) noexcept {
     constexpr Real half_root = static_cast<Real>(0.70710678118654752440); // sqrt(1/2)
-    V even_re[4] = {re[0], re[2], re[4], re[6]}, even_im[4] = {im[0], im[2], im[4], im[6]};
-    V odd_re[4] = {re[1], re[3], re[5], re[7]}, odd_im[4] = {im[1], im[3], im[5], im[7]};
-    Butterfly<4, Real, V>::apply(even_re, even_im);
+    V odd_re[4], odd_im[4], even_re[4], even_im[4];
+    fetch(1, odd_re[0], odd_im[0]);
+    fetch(5, odd_re[2], odd_im[2]);
+    fetch(3, odd_re[1], odd_im[1]);
+    fetch(7, odd_re[3], odd_im[3]);
     Butterfly<4, Real, V>::apply(odd_re, odd_im);
     // odd[k] exp(-2 pi i k / 8); the turn by -i of odd[2] is in the signs below.
     const V one_re = (odd_re[1] + odd_im[1]) * half_root, one_im = (odd_im[1] - odd_re[1]) * half_root;
     const V three_re = (odd_im[3] - odd_re[3]) * half_root, three_im = (odd_re[3] + odd_im[3]) * half_root;
-    re[0] = even_re[0] + odd_re[0];
-    im[0] = even_im[0] + odd_im[0];
-    re[4] = even_re[0] - odd_re[0];
-    im[4] = even_im[0] - odd_im[0];
-    re[1] = even_re[1] + one_re;
-    im[1] = even_im[1] + one_im;
-    re[5] = even_re[1] - one_re;
-    im[5] = even_im[1] - one_im;
-    re[2] = even_re[2] + odd_im[2];
-    im[2] = even_im[2] - odd_re[2];
-    re[6] = even_re[2] - odd_im[2];
-    im[6] = even_im[2] + odd_re[2];
-    re[3] = even_re[3] + three_re;
-    im[3] = even_im[3] - three_im;
-    re[7] = even_re[3] - three_re;
-    im[7] = even_im[3] + three_im;
+    fetch(0, even_re[0], even_im[0]);
+    fetch(4, even_re[2], even_im[2]);
+    fetch(2, even_re[1], even_im[1]);
+    fetch(6, even_re[3], even_im[3]);
+    Butterfly<4, Real, V>::apply(even_re, even_im);
+    put(0, even_re[0] + odd_re[0], even_im[0] + odd_im[0]);
+    put(4, even_re[0] - odd_re[0], even_im[0] - odd_im[0]);
+    put(1, even_re[1] + one_re, even_im[1] + one_im);
+    put(5, even_re[1] - one_re, even_im[1] - one_im);
+    put(2, even_re[2] + odd_im[2], even_im[2] - odd_re[2]);
+    put(6, even_re[2] - odd_im[2], even_im[2] + odd_re[2]);
+    put(3, even_re[3] + three_re, even_im[3] - three_im);
+    put(7, even_re[3] - three_re, even_im[3] + three_im);
   }
 };
+
+/// Any butterfly, by fetch(k, re, im) and put(j, re, im).
+template <int Radix, class Real, class V, class Fetch, class Put>
+ASC_EDGE_INLINE void butterfly(const Fetch& fetch, const Put& put) noexcept {
+  if constexpr (Radix == 8) {
+    Butterfly<8, Real, V>::run(fetch, put);
+  } else {
+    V re[Radix], im[Radix];
+    ASC_EDGE_UNROLL
+    for (std::size_t k = 0; k < Radix; ++k) {
+      fetch(k, re[k], im[k]);
+    }
+    Butterfly<Radix, Real, V>::apply(re, im);
+    ASC_EDGE_UNROLL
+    for (std::size_t j = 0; j < Radix; ++j) {
+      put(j, re[j], im[j]);
+    }
+  }
+}

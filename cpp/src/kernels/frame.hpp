@@ -53,44 +53,61 @@ void add_rows(const float* rows, std::size_t count, double* totals, float* large
   }
 }
 
-/// Bands (bands, Lanes) of the bins (4 * blocks, Lanes), and how weak they are.
+/// Bands (bands, Lanes) of the bins (4 * blocks, Lanes), and for each lane the least of those that hold a
+/// bin. Each band is the sum of four partial sums, over the bins of equal remainder by four.
 template <int W, int Lanes, class Real>
 void apply_bank(const BankView<Real>& bank, const Real* bins, Real* bands, Real* smallest) noexcept {
-  constexpr int width = 4 * Lanes < W ? 4 * Lanes : W;
-  constexpr int parts = 4 * Lanes / width;
-  constexpr int row = Lanes < W ? Lanes : W;
+  constexpr int lanes = Lanes < W ? Lanes : W;         // in one register
+  constexpr int width = 4 * lanes < W ? 4 * lanes : W; // numbers in a register
+  constexpr int together = width / lanes;              // bins in a register, and bands at a time
+  constexpr int parts = 4 / together;                  // registers for four bins
   using V = Vec<Real, width>;
-  using Row = Vec<Real, row>;
-  for (std::size_t m = 0; m < bank.bands; ++m) {
-    const auto& band = bank.band[m];
-    const Real* weights = bank.weights + band.weights;
-    const Real* from = bins + 4 * band.first_block * Lanes;
-    V sum[parts];
-    ASC_EDGE_UNROLL
-    for (int part = 0; part < parts; ++part) {
-      sum[part] = V::all(0);
-    }
-    for (std::size_t block = 0; block < band.blocks; ++block) {
+  for (std::size_t lane = 0; lane < Lanes; lane += lanes) {
+    V least = V::all(kIgnored);
+    for (std::size_t m = 0; m < bank.bands; m += together) {
+      V sum[parts][together];
       ASC_EDGE_UNROLL
-      for (int part = 0; part < parts; ++part) {
-        sum[part] = sum[part] + V::load(from + part * width) *
-                                    load_repeated<width, Lanes>(weights + part * width / Lanes);
+      for (std::size_t i = 0; i < together; ++i) {
+        const auto& band = bank.band[m + i];
+        V partial[parts];
+        ASC_EDGE_UNROLL
+        for (std::size_t part = 0; part < parts; ++part) {
+          partial[part] = V::all(0);
+        }
+        const Real* weights = bank.weights + band.weights;
+        const Real* from = bins + 4 * band.first_block * Lanes + lane;
+        for (std::size_t block = 0; block < band.blocks; ++block) {
+          ASC_EDGE_UNROLL
+          for (std::size_t part = 0; part < parts; ++part) {
+            partial[part] = partial[part] + V::load(from + part * together * Lanes) *
+                                                load_repeated<width, lanes>(weights + part * together);
+          }
+          from += 4 * Lanes;
+          weights += 4;
+        }
+        ASC_EDGE_UNROLL
+        for (std::size_t part = 0; part < parts; ++part) {
+          sum[part][i] = partial[part];
+        }
       }
-      from += 4 * Lanes;
-      weights += 4;
-    }
-    Real four[4 * Lanes];
-    ASC_EDGE_UNROLL
-    for (int part = 0; part < parts; ++part) {
-      sum[part].store(four + part * width);
-    }
-    for (int lane = 0; lane < Lanes; lane += row) {
-      const Row value = (Row::load(four + lane) + Row::load(four + Lanes + lane)) +
-                        (Row::load(four + 2 * Lanes + lane) + Row::load(four + 3 * Lanes + lane));
-      value.store(bands + m * Lanes + static_cast<std::size_t>(lane));
-      if (band.blocks > 0) {
-        min(Row::load(smallest + lane), value).store(smallest + lane);
+      V quarter[4];
+      ASC_EDGE_UNROLL
+      for (std::size_t part = 0; part < parts; ++part) {
+        deinterleave<together, lanes>(sum[part]);
+        ASC_EDGE_UNROLL
+        for (std::size_t i = 0; i < together; ++i) {
+          quarter[part * together + i] = sum[part][i];
+        }
       }
+      const V value = (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
+      value.store(bands + m * Lanes + lane);
+      least = min(least, value + load_repeated<width, lanes>(bank.ignored + m));
+    }
+    Real partial[width];
+    least.store(partial);
+    for (std::size_t i = 0; i < width; ++i) {
+      Real& own = smallest[lane + i % lanes];
+      own = partial[i] < own ? partial[i] : own;
     }
   }
 }
@@ -158,8 +175,8 @@ unsigned frame_bands(const FrameView<Real>& frame, const float* even, const floa
     take_roots(peak, Lanes);
   }
   Real smallest[Lanes];
-  for (std::size_t lane = 0; lane < Lanes; ++lane) {
-    smallest[lane] = peak[lane];
+  for (Real& least : smallest) {
+    least = kIgnored;
   }
   apply_bank<W, Lanes>(frame.bank, power, bands, smallest);
   unsigned weak = 0;

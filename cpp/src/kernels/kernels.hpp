@@ -16,10 +16,14 @@ template <class Real> struct BankView {
     std::size_t blocks;
     std::size_t weights; // offset of 4 * blocks weights
   };
-  std::size_t bands;
+  std::size_t bands; // a multiple of four: empty ones fill up
   const Band* band;
   const Real* weights;
+  const Real* ignored; // kIgnored for a band without bins, whose 0 is no weak band; else 0
 };
+
+/// More than any band.
+constexpr float kIgnored = 3e38F;
 
 /// How a frame of samples becomes the bands of its spectrum.
 template <class Real> struct FrameView {
@@ -58,13 +62,17 @@ struct Kernels {
   void (*split_rows)(const float* rows, std::size_t stride, std::size_t pairs, std::size_t lanes, float* even,
                      float* odd) noexcept;
 
+  /// Writes rows (count, columns) as columns: number c of row r goes to out[c * stride + r].
+  void (*transpose)(const float* rows, std::size_t count, std::size_t columns, float* out,
+                    std::size_t stride) noexcept;
+
   /// Transforms rows (length, lanes) into re and im (length / 2 + 1, lanes).
   void (*real_fft)(const FftView<float>& plan, std::size_t lanes, const float* rows, float* re, float* im,
                    float* workspace) noexcept;
 
-  /// Bands (bands, lanes) of one frame. even, odd: the samples under the window, (samples / 2, lanes) each;
-  /// for odd FFT lengths all samples stand in `even`. Returns a bit for each lane whose weakest bands need
-  /// more digits.
+  /// Bands (bank.bands, lanes) of one frame. even, odd: the samples under the window, (samples / 2, lanes)
+  /// each; for odd FFT lengths all samples stand in `even`. Returns a bit for each lane whose weakest bands
+  /// need more digits.
   unsigned (*bands)(const FrameView<float>& frame, std::size_t lanes, const float* even, const float* odd,
                     float* bands, float* workspace) noexcept;
   unsigned (*precise_bands)(const FrameView<double>& frame, std::size_t lanes, const float* even,

@@ -1,8 +1,6 @@
 // Everything an instruction set needs. The including file opens a namespace of its own and defines kName and
-// kFloats, the floats in a register. Code in here must not call inline functions of the standard library: the linker
-// would keep one copy of them for all instruction sets, and an old processor would stop at it.
-
-
+// kFloats, the floats in a register. Code in here must not call inline functions of the standard library: the
+// linker would keep one copy of them for all instruction sets, and an old processor would stop at it.
 
 #include "vec.hpp"
 
@@ -15,11 +13,12 @@
 #include "untangle.hpp"
 
 #include "frame.hpp"
-#include "samples.hpp"
 #include "level.hpp"
+#include "samples.hpp"
 
 template <int Lanes>
-void real_fft_of(const FftView<float>& plan, const float* rows, float* re, float* im, float* workspace) noexcept {
+void real_fft_of(const FftView<float>& plan, const float* rows, float* re, float* im,
+                 float* workspace) noexcept {
   const std::size_t size = buffer_size(plan.points, Lanes);
   Buffers<float> b{workspace, workspace + size, workspace + 2 * size, workspace + 3 * size};
   float unused[kMaxLanes + kPadding] = {};
@@ -47,8 +46,8 @@ void real_fft(const FftView<float>& plan, std::size_t lanes, const float* rows, 
 }
 
 template <int W, class Real>
-unsigned bands_of(const FrameView<Real>& frame, std::size_t lanes, const float* even, const float* odd, Real* bands,
-                  Real* workspace) noexcept {
+unsigned bands_of(const FrameView<Real>& frame, std::size_t lanes, const float* even, const float* odd,
+                  Real* bands, Real* workspace) noexcept {
   switch (lanes) {
   case 1:
     return frame_bands<W, 1>(frame, even, odd, bands, workspace);
@@ -61,7 +60,8 @@ unsigned bands_of(const FrameView<Real>& frame, std::size_t lanes, const float* 
   }
 }
 
-void levels(const LevelView& level, std::size_t lanes, std::size_t count, const float* bands, float* out) noexcept {
+void levels(const LevelView& level, std::size_t lanes, std::size_t count, const float* bands,
+            float* out) noexcept {
   switch (lanes) {
   case 1:
     return frame_levels<kFloats, 1>(level, count, bands, out);
@@ -97,4 +97,9 @@ void split_rows(const float* rows, std::size_t stride, std::size_t pairs, std::s
 
 bool all_finite(const float* numbers, std::size_t count) noexcept {
   return numbers_finite<kFloats>(numbers, count);
+}
+
+void transpose(const float* rows, std::size_t count, std::size_t columns, float* out,
+               std::size_t stride) noexcept {
+  transpose_rows<kFloats>(rows, count, columns, out, stride);
 }

@@ -2,19 +2,15 @@
 
 // (ln(1 + t) - t + t^2 / 2) / t^3 on [sqrt(1/2) - 1, sqrt(2) - 1], fitted for the least relative error of the
 // logarithm: 6.5e-9 with these coefficients, a tenth of what rounding adds.
-constexpr int kLogTailDegree = 7;
-constexpr float kLogTail[kLogTailDegree + 1] = {0.333333313F, -0.250008196F, 0.200012267F, -0.166233569F,
-                                                0.142017573F, -0.131601825F, 0.127615765F, -0.0763449669F};
+constexpr float kLogTail[8] = {0.333333313F, -0.250008196F, 0.200012267F, -0.166233569F,
+                               0.142017573F, -0.131601825F, 0.127615765F, -0.0763449669F};
 
 /// The level of mantissa * 2^exponent, mantissa in [sqrt(1/2), sqrt(2)].
 template <class V> ASC_EDGE_INLINE V level_of(const LevelView& level, V mantissa, V exponent) noexcept {
   const V t = mantissa - V::all(1);
   const V square = t * t;
-  V tail = V::all(kLogTail[kLogTailDegree]);
-  ASC_EDGE_UNROLL
-  for (int i = kLogTailDegree - 1; i >= 0; --i) {
-    tail = tail * t + V::all(kLogTail[i]);
-  }
+  const auto pair = [t](int i) { return V::all(kLogTail[i]) + t * kLogTail[i + 1]; };
+  const V tail = (pair(0) + square * pair(2)) + (square * square) * (pair(4) + square * pair(6));
   const V log = t + (square * -0.5F + square * t * tail);
   const V value =
       exponent * level.exponent_high + (exponent * level.exponent_low + log * level.mantissa_gain);
@@ -61,16 +57,33 @@ inline float precise_level_of(const LevelView& level, double band) noexcept {
       .v;
 }
 
-/// Levels (Lanes, count) of bands (count, Lanes). Loads up to kPadding numbers behind the bands.
+/// Levels (Lanes, count) of bands (count, Lanes).
 template <int W, int Lanes>
 void frame_levels(const LevelView& level, std::size_t count, const float* bands, float* out) noexcept {
   using V = Vec<float, W>;
-  for (std::size_t at = 0; at < count * Lanes; at += W) {
-    float values[W];
-    levels_of<W>(level, V::load(bands + at)).store(values);
-    const std::size_t first = at / Lanes, lane = at % Lanes;
-    for (std::size_t i = 0; i < W && at + i < count * Lanes; ++i) {
-      out[(lane + i % Lanes) * count + first + i / Lanes] = values[i];
+  constexpr int together = Lanes < W ? Lanes : W;
+  if (count < W) { // too few to fill a register of each lane
+    for (std::size_t at = 0; at < count * Lanes; ++at) {
+      float level_there[W];
+      levels_of<W>(level, V::all(bands[at])).store(level_there);
+      out[at % Lanes * count + at / Lanes] = level_there[0];
+    }
+    return;
+  }
+  for (std::size_t start = 0; start < count; start += W) {
+    const std::size_t first = start + W <= count ? start : count - W;
+    for (std::size_t lane = 0; lane < Lanes; lane += together) {
+      V rows[together];
+      ASC_EDGE_UNROLL
+      for (std::size_t i = 0; i < together; ++i) {
+        const std::size_t at = Lanes <= W ? first * Lanes + i * W : (first + i) * Lanes + lane;
+        rows[i] = levels_of<W>(level, V::load(bands + at));
+      }
+      deinterleave<together, 1>(rows);
+      ASC_EDGE_UNROLL
+      for (std::size_t i = 0; i < together; ++i) {
+        rows[i].store(out + (lane + i) * count + first);
+      }
     }
   }
 }

@@ -35,26 +35,36 @@ void wide_pass(const PassView<Real>& pass, const Real* in_re, const Real* in_im,
       w_re[k] = pass.twiddle_re[(k - 1) * groups + p];
       w_im[k] = pass.twiddle_im[(k - 1) * groups + p];
     }
-    for (std::size_t start = 0; start < row; start += W) {
-      const std::size_t q = start + W <= row ? start : row - W;
-      V re[Radix], im[Radix];
-      ASC_EDGE_UNROLL
-      for (std::size_t k = 0; k < Radix; ++k) {
-        re[k] = V::load(in_re + from + k * row + q);
-        im[k] = V::load(in_im + from + k * row + q);
+    // Eight rows from two pointers and two distances: with a pointer for each, they would not fit the
+    // registers.
+    const Real *low_re = in_re + from, *low_im = in_im + from;
+    Real *to_re = out_re + to, *to_im = out_im + to;
+    const std::size_t step = groups * row;
+    for (std::size_t left = row;;) {
+      const Real *high_re = low_re + 4 * row, *high_im = low_im + 4 * row;
+      Real *above_re = to_re + 4 * step, *above_im = to_im + 4 * step;
+      butterfly<Radix, Real, V>(
+          [&](std::size_t k, V& re, V& im) ASC_EDGE_INLINED {
+            re = V::load((k < 4 ? low_re : high_re) + k % 4 * row);
+            im = V::load((k < 4 ? low_im : high_im) + k % 4 * row);
+            if (Turned && k > 0) {
+              turn<V, Real>(re, im, V::all(w_re[k]), V::all(w_im[k]));
+            }
+          },
+          [&](std::size_t j, V re, V im) ASC_EDGE_INLINED {
+            re.store((j < 4 ? to_re : above_re) + j % 4 * step);
+            im.store((j < 4 ? to_im : above_im) + j % 4 * step);
+          });
+      left -= W;
+      if (left == 0) {
+        break;
       }
-      if constexpr (Turned) {
-        ASC_EDGE_UNROLL
-        for (std::size_t k = 1; k < Radix; ++k) {
-          turn<V, Real>(re[k], im[k], V::all(w_re[k]), V::all(w_im[k]));
-        }
-      }
-      Butterfly<Radix, Real, V>::apply(re, im);
-      ASC_EDGE_UNROLL
-      for (std::size_t j = 0; j < Radix; ++j) {
-        re[j].store(out_re + to + j * groups * row + q);
-        im[j].store(out_im + to + j * groups * row + q);
-      }
+      const std::size_t on = left < W ? left : W;
+      left += W - on;
+      low_re += on;
+      low_im += on;
+      to_re += on;
+      to_im += on;
     }
   }
 }
@@ -65,17 +75,14 @@ void first_pass(std::size_t row, const Loader& loader, Real* out_re, Real* out_i
   using V = Vec<Real, W>;
   for (std::size_t start = 0; start < row; start += W) {
     const std::size_t q = start + W <= row ? start : row - W;
-    V re[Radix], im[Radix];
-    ASC_EDGE_UNROLL
-    for (std::size_t k = 0; k < Radix; ++k) {
-      loader.load(k * row + q, re[k], im[k]);
-    }
-    Butterfly<Radix, Real, V>::apply(re, im);
-    ASC_EDGE_UNROLL
-    for (std::size_t j = 0; j < Radix; ++j) {
-      re[j].store(out_re + j * row + q);
-      im[j].store(out_im + j * row + q);
-    }
+    Real *to_re = out_re + q, *to_im = out_im + q;
+    Real *above_re = to_re + 4 * row, *above_im = to_im + 4 * row;
+    butterfly<Radix, Real, V>([&](std::size_t k, V& re, V& im)
+                                  ASC_EDGE_INLINED { loader.load(k * row + q, re, im); },
+                              [&](std::size_t j, V re, V im) ASC_EDGE_INLINED {
+                                re.store((j < 4 ? to_re : above_re) + j % 4 * row);
+                                im.store((j < 4 ? to_im : above_im) + j % 4 * row);
+                              });
   }
 }
 
@@ -112,17 +119,56 @@ void narrow_pass(const PassView<Real>& pass, const Real* in_re, const Real* in_i
     V re[Radix], im[Radix];
     load_transposed<Radix, Block>(in_re + Radix * p * Block, re);
     load_transposed<Radix, Block>(in_im + Radix * p * Block, im);
-    ASC_EDGE_UNROLL
-    for (std::size_t k = 1; k < Radix; ++k) {
-      turn<V, Real>(re[k], im[k], load_repeated<W, Block>(pass.twiddle_re + (k - 1) * groups + p),
-                    load_repeated<W, Block>(pass.twiddle_im + (k - 1) * groups + p));
-    }
-    Butterfly<Radix, Real, V>::apply(re, im);
-    ASC_EDGE_UNROLL
-    for (std::size_t j = 0; j < Radix; ++j) {
-      re[j].store(out_re + (p + j * groups) * Block);
-      im[j].store(out_im + (p + j * groups) * Block);
-    }
+    butterfly<Radix, Real, V>(
+        [&](std::size_t k, V& own_re, V& own_im) ASC_EDGE_INLINED {
+          own_re = re[k];
+          own_im = im[k];
+          if (k > 0) {
+            turn<V, Real>(own_re, own_im, load_repeated<W, Block>(pass.twiddle_re + (k - 1) * groups + p),
+                          load_repeated<W, Block>(pass.twiddle_im + (k - 1) * groups + p));
+          }
+        },
+        [&](std::size_t j, V own_re, V own_im) ASC_EDGE_INLINED {
+          own_re.store(out_re + (p + j * groups) * Block);
+          own_im.store(out_im + (p + j * groups) * Block);
+        });
+  }
+}
+
+/// Calls on(register type, offset) for the whole registers of a row and then for the numbers left over: for
+/// work in place, which must not be done twice.
+template <int W, class Real, class On> ASC_EDGE_INLINE void along(std::size_t row, const On& on) noexcept {
+  std::size_t q = 0;
+  for (; q + W <= row; q += W) {
+    on(Vec<Real, W>{}, q);
+  }
+  for (; q < row; ++q) {
+    on(Vec<Real, 1>{}, q);
+  }
+}
+
+/// Of one group of an odd pass: turns point k and its mirror image radix - k, and leaves their sum and their
+/// difference in their places.
+template <int W, class Real>
+void pair_up(const PassView<Real>& pass, std::size_t p, Real* re, Real* im) noexcept {
+  const std::size_t row = pass.row, groups = pass.groups, radix = pass.radix;
+  for (std::size_t k = 1; k <= radix / 2; ++k) {
+    const std::size_t low = (k - 1) * groups + p, high = (radix - k - 1) * groups + p;
+    const Real low_re = pass.twiddle_re[low], low_im = pass.twiddle_im[low];
+    const Real high_re = pass.twiddle_re[high], high_im = pass.twiddle_im[high];
+    along<W, Real>(row, [&](auto kind, std::size_t q) {
+      using V = decltype(kind);
+      const std::size_t a = k * row + q, b = (radix - k) * row + q;
+      V a_re = V::load(re + a), a_im = V::load(im + a), b_re = V::load(re + b), b_im = V::load(im + b);
+      if (groups > 1) {
+        turn<V, Real>(a_re, a_im, V::all(low_re), V::all(low_im));
+        turn<V, Real>(b_re, b_im, V::all(high_re), V::all(high_im));
+      }
+      (a_re + b_re).store(re + a);
+      (a_im + b_im).store(im + a);
+      (a_re - b_re).store(re + b);
+      (a_im - b_im).store(im + b);
+    });
   }
 }
 
@@ -136,31 +182,11 @@ void odd_pass(const PassView<Real>& pass, Real* in_re, Real* in_im, Real* out_re
   for (std::size_t p = 0; p < groups; ++p) {
     Real* const re = in_re + radix * p * row;
     Real* const im = in_im + radix * p * row;
-    for (std::size_t k = 1; k < radix; ++k) { // scalar: the part-filled register must not be turned twice
-      const Real w_re = pass.twiddle_re[(k - 1) * groups + p], w_im = pass.twiddle_im[(k - 1) * groups + p];
-      for (std::size_t q = k * row; q < (k + 1) * row; ++q) {
-        const Real turned = re[q] * w_re - im[q] * w_im;
-        im[q] = re[q] * w_im + im[q] * w_re;
-        re[q] = turned;
-      }
-    }
-    // Points k and radix - k become their sum and their difference.
-    V total_re, total_im;
-    for (std::size_t k = 1; k <= radix / 2; ++k) {
-      for (std::size_t q = 0; q < row; ++q) {
-        const std::size_t a = k * row + q, b = (radix - k) * row + q;
-        const Real sum_re = re[a] + re[b], sum_im = im[a] + im[b];
-        re[b] = re[a] - re[b];
-        im[b] = im[a] - im[b];
-        re[a] = sum_re;
-        im[a] = sum_im;
-      }
-    }
+    pair_up<W>(pass, p, re, im);
     for (std::size_t start = 0; start < row; start += W) {
       const std::size_t q = start + W <= row ? start : row - W;
       const V first_re = V::load(re + q), first_im = V::load(im + q);
-      total_re = first_re;
-      total_im = first_im;
+      V total_re = first_re, total_im = first_im;
       for (std::size_t k = 1; k <= radix / 2; ++k) {
         total_re = total_re + V::load(re + k * row + q);
         total_im = total_im + V::load(im + k * row + q);

@@ -1,4 +1,4 @@
-// The way of samples into the stream's memory.
+// The way of samples into the stream's memory, and of a clip's cells out of it.
 
 template <int W> bool numbers_finite(const float* numbers, std::size_t count) noexcept {
   using V = Vec<float, W>;
@@ -41,6 +41,34 @@ void split_rows_of(const float* rows, std::size_t stride, std::size_t pairs, flo
     for (std::size_t lane = 0; lane < Lanes; lane += Row::size) {
       Row::load(rows + 2 * i * stride + lane).store(even + i * Lanes + lane);
       Row::load(rows + (2 * i + 1) * stride + lane).store(odd + i * Lanes + lane);
+    }
+  }
+}
+
+/// Writes rows (count, columns) as columns: number c of row r goes to out[c * stride + r].
+template <int W>
+void transpose_rows(const float* rows, std::size_t count, std::size_t columns, float* out,
+                    std::size_t stride) noexcept {
+  using V = Vec<float, W>;
+  std::size_t r = 0;
+  for (; r + W <= count && columns >= W; r += W) {
+    for (std::size_t start = 0; start < columns; start += W) {
+      const std::size_t c = start + W <= columns ? start : columns - W;
+      V block[W];
+      ASC_EDGE_UNROLL
+      for (std::size_t i = 0; i < W; ++i) {
+        block[i] = V::load(rows + (r + i) * columns + c);
+      }
+      deinterleave<W, 1>(block);
+      ASC_EDGE_UNROLL
+      for (std::size_t i = 0; i < W; ++i) {
+        block[i].store(out + (c + i) * stride + r);
+      }
+    }
+  }
+  for (; r < count; ++r) {
+    for (std::size_t c = 0; c < columns; ++c) {
+      out[c * stride + r] = rows[r * columns + c];
     }
   }
 }

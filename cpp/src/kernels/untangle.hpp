@@ -9,10 +9,12 @@
 template <class Real> struct PowerSink {
   Real* power;
 
-  template <class V> ASC_EDGE_INLINE void put(std::size_t at, V re, V im, V& largest) const noexcept {
+  /// Reverse: the blocks of that many numbers are to be stored in reverse order.
+  template <int Reverse = 0, class V>
+  ASC_EDGE_INLINE void put(std::size_t at, V re, V im, V& largest) const noexcept {
     const V value = re * re + im * im;
     largest = max(largest, value);
-    value.store(power + at);
+    reverse<Reverse>(value).store(power + at);
   }
 };
 
@@ -21,9 +23,10 @@ template <class Real> struct SpectrumSink {
   Real* re;
   Real* im;
 
-  template <class V> ASC_EDGE_INLINE void put(std::size_t at, V value_re, V value_im, V&) const noexcept {
-    (value_re * static_cast<Real>(0.5)).store(re + at);
-    (value_im * static_cast<Real>(0.5)).store(im + at);
+  template <int Reverse = 0, class V>
+  ASC_EDGE_INLINE void put(std::size_t at, V value_re, V value_im, V&) const noexcept {
+    reverse<Reverse>(value_re * static_cast<Real>(0.5)).store(re + at);
+    reverse<Reverse>(value_im * static_cast<Real>(0.5)).store(im + at);
   }
 };
 
@@ -56,7 +59,7 @@ void untangle_pairs(const FftView<Real>& plan, std::size_t offset, const Real* z
     V odd_re = a_im + b_im, odd_im = b_re - a_re;
     turn<V, Real>(odd_re, odd_im, w_re, w_im);
     sink.put(low, even_re + odd_re, even_im + odd_im, largest);
-    sink.put(high, reverse<Block>(even_re - odd_re), reverse<Block>(odd_im - even_im), largest);
+    sink.template put<Block>(high, even_re - odd_re, odd_im - even_im, largest);
   }
   largest.store(peak);
 }

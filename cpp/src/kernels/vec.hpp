@@ -1,7 +1,8 @@
 // A SIMD register of N numbers, in the compiler's own vector type. Included once for each instruction set,
 // inside its own namespace (see kernels.inl): nothing in here may be shared between them by the linker.
 
-#define ASC_EDGE_INLINE inline __attribute__((always_inline))
+#define ASC_EDGE_INLINED __attribute__((always_inline))
+#define ASC_EDGE_INLINE inline ASC_EDGE_INLINED
 
 // Loops over an array of registers: left as loops, the array would live in memory.
 #if defined(__clang__)
@@ -89,9 +90,9 @@ ASC_EDGE_INLINE Vec<Real, N> reverse(Vec<Real, N> a, std::index_sequence<I...>) 
       a.v, a.v, (N / Block - 1 - static_cast<int>(I) / Block) * Block + static_cast<int>(I) % Block...)};
 }
 
-/// The vector's blocks in reverse order.
+/// The vector's blocks in reverse order; with Block 0 as it is.
 template <int Block, class Real, int N> ASC_EDGE_INLINE Vec<Real, N> reverse(Vec<Real, N> a) noexcept {
-  if constexpr (N <= Block) {
+  if constexpr (Block == 0 || N <= Block) {
     return a;
   } else {
     return reverse<Block>(a, std::make_index_sequence<N>());
