@@ -23,6 +23,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """Folder of other people's trained networks; tests that need it skip where there is none."""
+    folder = Path(os.environ.get("ASC_EDGE_WEIGHTS", ROOT / ".." / "shared" / "weights")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no weights in {folder} (set ASC_EDGE_WEIGHTS)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that tells low, mid and high noise bands apart: window 1 s, hop 0.5 s, 16 kHz, two members."""
     path = tmp_path_factory.mktemp("bundle") / "tiny.ascb"

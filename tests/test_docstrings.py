@@ -9,6 +9,8 @@ import pytest
 
 MODULES = [
     "asc_edge.frontend",
+    "asc_edge.frontend_config",
+    "asc_edge.delta_features",
     "asc_edge.window",
     "asc_edge.fusion",
     "asc_edge.audio.array",
