@@ -4,7 +4,7 @@
 #   make listen DEVICE=2 ARGS="--format jsonl"
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help listen test lint format cpptest pytest bench picture clean
+.PHONY: help listen test lint format cpptest pytest bench performance instructions safety wheels aarch64 picture clean
 
 # What the editable install was built from; Python sources are used in place.
 BUILD_INPUTS := pyproject.toml CMakeLists.txt tools/setup.sh $(shell find cpp/include cpp/src cpp/bindings -type f)
@@ -13,7 +13,7 @@ CPP_FILES = $(shell find cpp -name '*.cpp' -o -name '*.hpp')
 BIN := .venv/bin
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .venv/.ready-device: $(BUILD_INPUTS)
 	@tools/setup.sh device
@@ -47,7 +47,29 @@ pytest: .venv/.ready-dev ## Python tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: .venv/.ready-dev ## Benchmarks, each of which also asserts its answer
-	$(BIN)/python -m pytest benchmarks --benchmark-enable
+	$(BIN)/python -m pytest benchmarks --benchmark-enable -m "not performance"
+
+.venv/.ready-peers: .venv/.ready-dev benchmarks/peers.txt
+	$(BIN)/python -m pip install -q -r benchmarks/peers.txt || echo "peers that can't be installed will be skipped"
+	@touch $@
+
+performance: .venv/.ready-peers ## Measure everything beside its peers, one thread: docs/performance.json, .md and .svg
+	$(BIN)/python -m pytest benchmarks -m performance --performance docs/performance.json
+
+instructions: .venv/.ready-dev ## Count a hop's instructions (valgrind); fails if they rose by more than 2 %
+	$(BIN)/python -m benchmarks.instructions
+
+.venv/.ready-safety: .venv/.ready-dev tools/safety.txt
+	@tools/setup.sh safety
+
+safety: .venv/.ready-safety ## Sanitizers, fuzzers, clang-tidy: JOBS="asan tsan rtsan fuzz tidy", SECONDS_EACH=60
+	@tools/safety.sh --seconds $(or $(SECONDS_EACH),60) $(JOBS)
+
+wheels: ## Wheels for x86-64 and aarch64, CPython 3.11-3.13, into dist/: ARGS="--python 3.11 --arch aarch64"
+	@tools/wheels.sh $(ARGS)
+
+aarch64: ## The C++ tests and the package as on a Raspberry Pi, emulated, against this machine's answers
+	@tools/aarch64.sh $(ARGS)
 
 picture: .venv/.ready-dev ## Draw docs/listen.svg anew
 	$(BIN)/python tools/draw_listen.py docs/listen.svg
