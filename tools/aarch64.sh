@@ -59,7 +59,14 @@ mkdir -p "$work"
 exec 9>"$work/lock"
 flock -n 9 || fail "another run is under way"
 scratch=$(mktemp -d "$work/scratch.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
+finish() {
+  local running
+  running=$(jobs -p)
+  # shellcheck disable=SC2086  # one word for each process
+  [ -z "$running" ] || kill $running 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap finish EXIT
 
 # Where this machine's own packages come from, as apt itself understands its configuration.
 # shellcheck disable=SC2016  # the fields are apt's
@@ -178,12 +185,22 @@ PATH=$tools/bin:$PATH QEMU_CPU=${cpus[0]} ctest --test-dir "$work/cpp" --output-
 grep 'tests passed' "$scratch/ctest.log"
 
 # The inference engine, however, chooses its kernels by the processor.
+say "computing frames and decisions on a ${cpus[*]}"
+running=()
 for cpu in "${cpus[@]}"; do
-  say "frames and decisions: this machine, and a $cpu"
   PYTHONPATH=$scratch/own:$packages PYTHONNOUSERSITE=1 OPENBLAS_NUM_THREADS=1 QEMU_CPU=$cpu \
-    "$qemu" "$system/usr/bin/python$python" tools/cross/measure.py run "$scratch/inputs.npz" "$scratch/$cpu.npz" ||
+    "$qemu" "$system/usr/bin/python$python" tools/cross/measure.py run "$scratch/inputs.npz" "$scratch/$cpu.npz" \
+    >"$scratch/$cpu.log" 2>&1 &
+  running+=($!)
+done
+for index in "${!cpus[@]}"; do
+  cpu=${cpus[index]}
+  wait "${running[index]}" || {
+    cat "$scratch/$cpu.log" >&2
     fail "the package doesn't run on a $cpu"
+  }
+  say "this machine's answers, and those of a $cpu:"
   "$host/bin/python" tools/cross/compare.py "$scratch/host.npz" "$scratch/$cpu.npz" --machine aarch64 ||
     fail "a $cpu comes to other answers than this machine"
 done
-say "the answers are this machine's: ${cpus[*]}"
+say "all frames and decisions are this machine's: ${cpus[*]}"
