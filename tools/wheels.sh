@@ -173,8 +173,10 @@ tag() { # tag VERSION ARCH: from $scratch/raw into $scratch/tagged
     fail "auditwheel refuses the wheel for Python $1 on $2: $(tail -n 1 "$scratch/tag.log")"
 }
 
-try_out() { # try_out VERSION WHEEL: in a fresh environment, away from the sources
-  local fresh=$scratch/fresh-$1 answer
+try_out() { # try_out VERSION WHEEL STAMP: in a fresh environment, away from the sources; once for each wheel
+  local fresh=$scratch/fresh-$1 answer sum
+  sum=$(sha256sum <"$2")
+  [ "$(cat "$3" 2>/dev/null)" != "$sum" ] || return 0
   "${interpreter[$1]}" -m venv "$fresh"
   "$fresh/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: "$2" ||
     fail "$(basename "$2") can't be installed"
@@ -182,6 +184,7 @@ try_out() { # try_out VERSION WHEEL: in a fresh environment, away from the sourc
   answer=$(cd "$scratch" && "$fresh/bin/asc-edge" bundle verify) || fail "$(basename "$2") doesn't run"
   say "Python $1 installed afresh: $answer"
   rm -rf "$fresh"
+  echo "$sum" >"$3"
 }
 
 key_of() { # key_of VERSION ARCH: changes with everything that a wheel is made of
@@ -210,21 +213,23 @@ for version in "${found[@]}"; do
     have=$(find "$out" -maxdepth 1 -name "$name-*_$arch.whl")
     if [ -n "$have" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$key $(sha256sum <"$have")" ]; then
       say "$(basename "$have") is as the sources are"
-      continue
+      wheel=$have
+    else
+      started=$SECONDS
+      compile "$version" "$arch"
+      tag "$version" "$arch"
+      wheel=$(echo "$scratch/tagged/$name"-*"_$arch.whl")
+      "${interpreter[$version]}" tools/cross/check_wheel.py "$wheel" --source "$source_archive" ||
+        fail "$(basename "$wheel") is not as it should be"
+      say "$(basename "$wheel") built in $((SECONDS - started)) s"
     fi
-    started=$SECONDS
-    compile "$version" "$arch"
-    tag "$version" "$arch"
-    wheel=$(echo "$scratch/tagged/$name"-*"_$arch.whl")
-    "${interpreter[$version]}" tools/cross/check_wheel.py "$wheel" --source "$source_archive" ||
-      fail "$(basename "$wheel") is not as it should be"
     if [ "$arch" = "$machine" ] && [ -n "$smoke" ]; then
-      try_out "$version" "$wheel"
+      try_out "$version" "$wheel" "$work/$name-$arch.tried"
     fi
+    [ "$wheel" != "$have" ] || continue
     rm -f "$out/$name"-*"_$arch.whl"
     mv "$wheel" "$out/"
     echo "$key $(sha256sum <"$out/$(basename "$wheel")")" >"$stamp"
-    say "$(basename "$wheel") built in $((SECONDS - started)) s"
   done
 done
 say "in $out:"
