@@ -6,22 +6,14 @@ namespace asc_edge::avx2 {
 namespace {
 
 constexpr int kFloats = 8;
+constexpr const char* kName = "avx2";
 
 #include "kernels.inl"
 
 } // namespace
 
 const Kernels& kernels() noexcept {
-  static constexpr Kernels table{"avx2",
-                                 all_finite,
-                                 split_rows,
-                                 transpose,
-                                 real_fft,
-                                 bands_of<kFloats, float>,
-                                 bands_of<kFloats / 2, double>,
-                                 levels,
-                                 precise_levels};
-  return table;
+  return kTable;
 }
 
 } // namespace asc_edge::avx2

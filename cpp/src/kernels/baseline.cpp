@@ -7,9 +7,9 @@ namespace {
 
 constexpr int kFloats = 4;
 #ifdef __ARM_NEON
-constexpr const char* kBaselineName = "neon";
+constexpr const char* kName = "neon";
 #else
-constexpr const char* kBaselineName = "sse2";
+constexpr const char* kName = "sse2";
 #endif
 
 #include "kernels.inl"
@@ -17,16 +17,7 @@ constexpr const char* kBaselineName = "sse2";
 } // namespace
 
 const Kernels& kernels() noexcept {
-  static constexpr Kernels table{kBaselineName,
-                                 all_finite,
-                                 split_rows,
-                                 transpose,
-                                 real_fft,
-                                 bands_of<kFloats, float>,
-                                 bands_of<kFloats / 2, double>,
-                                 levels,
-                                 precise_levels};
-  return table;
+  return kTable;
 }
 
 } // namespace asc_edge::baseline

@@ -103,3 +103,13 @@ void transpose(const float* rows, std::size_t count, std::size_t columns, float*
                std::size_t stride) noexcept {
   transpose_rows<kFloats>(rows, count, columns, out, stride);
 }
+
+constexpr Kernels kTable{kName,
+                         all_finite,
+                         split_rows,
+                         transpose,
+                         real_fft,
+                         bands_of<kFloats, float>,
+                         bands_of<kFloats / 2, double>,
+                         levels,
+                         precise_levels};
