@@ -186,3 +186,16 @@ def test_the_core_refuses_settings_too(changes: dict[str, Any]) -> None:
     settings = LogMelConfig(window_s=0.032)._stream_settings()
     with pytest.raises(ValueError, match=r"transform|pre-emphasis|scale|offset|area"):
         _core.LogMelPlan(**{**settings, **changes})
+
+
+# A bundle whose window is a prime of six digits, which would take minutes to open.
+def test_a_length_with_a_huge_prime_factor_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"262139 samples.*choose a window of \d+") as refused:
+        LogMelConfig(sample_rate_hz=100_000, window_s=2.62139)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ConfigError, match="fft_samples"):
+        LogMelConfig(sample_rate_hz=1000, window_s=1.0, fft_samples=8209)
+    assert LogMelConfig(sample_rate_hz=1000, window_s=4.093).window_samples == 4093
+    assert (
+        LogMelConfig(sample_rate_hz=100_000, window_s=2.62139, fft_samples=1 << 18).window_samples == 262139
+    )

@@ -16,6 +16,8 @@ MAX_SAMPLE_RATE_HZ = 768_000
 # Shorter windows have no bins to speak of; longer ones are a typing error that would take all memory.
 MIN_WINDOW_SAMPLES = 16
 MAX_WINDOW_SAMPLES = 1 << 18
+# The transform's cost goes with its length times this; and a bundle from elsewhere chooses the length.
+MAX_PRIME_FACTOR = 4096
 # Every band of a gammatone bank weighs every bin: 64 bands of a transform of 2^17 points are 32 MiB.
 MAX_GAMMATONE_WEIGHTS = 1 << 22
 
@@ -45,6 +47,16 @@ _RANGES = {
     "scale": (1e-6, 1e6),
 }
 _DEFAULT_LOG_OFFSET = 1e-10
+
+
+def _largest_prime_factor(number: int) -> int:
+    largest, factor = 1, 2
+    while factor * factor <= number:
+        if number % factor == 0:
+            largest, number = factor, number // factor
+        else:
+            factor += 1
+    return max(largest, number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +188,13 @@ class LogMelConfig:
             least = self.window_samples
             length = check_whole("fft_samples", self.fft_samples, least, MAX_WINDOW_SAMPLES)
             object.__setattr__(self, "fft_samples", length)
+        length = self.window_samples if self.fft_samples is None else self.fft_samples
+        if _largest_prime_factor(length) > MAX_PRIME_FACTOR:
+            better = next(n for n in range(length, 0, -1) if _largest_prime_factor(n) <= 7)
+            raise ConfigError(
+                f"a transform of {length} samples has a prime factor above {MAX_PRIME_FACTOR} and would take "
+                f"seconds a frame: choose a window of {better} samples, or a longer fft_samples"
+            )
 
     def _check_range(self) -> None:
         nyquist_hz = self.sample_rate_hz / 2
