@@ -15,8 +15,8 @@ SampleView<Sample> view_of(const pybind11::array_t<Sample, 0>& samples, std::siz
     throw std::invalid_argument("samples must have " + std::to_string(channels) + " channels, not " +
                                 std::to_string(extent(samples, 1)));
   }
-  return {static_cast<const char*>(static_cast<const void*>(samples.data())), extent(samples, 0),
-          samples.strides(0), samples.strides(1)};
+  return {reinterpret_cast<const char*>(samples.data()), extent(samples, 0), samples.strides(0),
+          samples.strides(1)};
 }
 
 /// Raises NonFiniteSampleError of the module.

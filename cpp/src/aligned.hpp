@@ -12,7 +12,7 @@ template <class T> struct AlignedAllocator {
   static constexpr std::align_val_t alignment{64};
 
   AlignedAllocator() = default;
-  template <class U> AlignedAllocator(const AlignedAllocator<U>&) noexcept {}
+  template <class U> explicit AlignedAllocator(const AlignedAllocator<U>&) noexcept {}
 
   T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
   void deallocate(T* memory, std::size_t) noexcept { ::operator delete(memory, alignment); }

@@ -30,8 +30,9 @@ std::vector<double> delta_weights(std::size_t width, std::size_t order) {
     const double norm = dot(polynomial, polynomial);
     const double back = degree == 1 ? 0.0 : norm / before_norm;
     std::vector<double> next(width);
+    const std::size_t middle = width / 2;
     for (std::size_t n = 0; n < width; ++n) {
-      const double at = static_cast<double>(n) - static_cast<double>(width / 2);
+      const double at = static_cast<double>(n) - static_cast<double>(middle);
       next[n] = at * polynomial[n] - back * before[n];
     }
     before = polynomial;

@@ -33,6 +33,7 @@ std::vector<std::string> available_isas() {
 }
 
 const Kernels& kernels_for(const std::string& name) {
+  // Nothing in here sets variables. NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* const variable = std::getenv("ASC_EDGE_ISA");
   const bool from_variable = name.empty() && variable != nullptr && *variable != '\0';
   const std::string wanted = from_variable ? variable : name;

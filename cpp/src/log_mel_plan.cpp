@@ -112,10 +112,10 @@ template <class Real> struct FrameTables {
 /// value with its last 13 bits cleared: times a float's exponent, the product is exact.
 float without_tail(double value) {
   const float rounded = static_cast<float>(value);
-  std::uint32_t bits;
+  std::uint32_t bits = 0;
   std::memcpy(&bits, &rounded, sizeof bits);
   bits &= 0xffffe000U;
-  float high;
+  float high = 0;
   std::memcpy(&high, &bits, sizeof high);
   return high;
 }

@@ -22,14 +22,14 @@ enum class LevelKind {
 
 /// What one cell is: (level of the band of the spectrum + shift) * scale.
 struct LogMelParams {
-  double sample_rate_hz;
-  std::size_t window_samples;
-  std::size_t hop_samples;
-  std::size_t mels;
-  MelScale mel_scale;
-  MelNorm mel_norm;
-  double fmin_hz;
-  double fmax_hz;
+  double sample_rate_hz = 0.0;
+  std::size_t window_samples = 0;
+  std::size_t hop_samples = 0;
+  std::size_t mels = 0;
+  MelScale mel_scale = MelScale::htk;
+  MelNorm mel_norm = MelNorm::peak;
+  double fmin_hz = 0.0;
+  double fmax_hz = 0.0;
   std::size_t fft_length = 0; ///< at least the window, filled up with zeros; 0 is the window's length
   WindowShape window_shape = WindowShape::hann_periodic;
   bool remove_mean = true;  ///< of each frame's samples
