@@ -152,6 +152,7 @@ def test_missing_foreign_and_huge_files_are_refused(tmp_path: Path, monkeypatch:
         (lambda m: m.update(members=m["members"][:1]), "fusion takes 6 inputs, its members give 3"),
         (lambda m: m["files"]["bands.onnx"].update(sha256="0" * 64), "bands.onnx doesn't match its SHA-256"),
         (lambda m: m["files"].pop("bands.onnx"), "manifest and content differ"),
+        (lambda m: m["files"].update({"a\nb": m["files"]["bands.onnx"]}), "name of a file is not printable"),
     ],
 )
 def test_inconsistent_manifests_are_refused(

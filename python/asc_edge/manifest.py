@@ -123,7 +123,7 @@ def _parse(raw: dict[str, Any]) -> Manifest:
         front_ends=front_ends,
         members=members,
         fusion=_get(raw, "fusion", str),
-        files={str(name): _sha256(value) for name, value in _get(raw, "files", dict).items()},
+        files={str(name): _sha256(str(name), value) for name, value in _get(raw, "files", dict).items()},
         raw=raw,
     )
     _check_times(manifest)
@@ -211,7 +211,9 @@ def _names(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _sha256(value: object) -> str:
+def _sha256(name: str, value: object) -> str:
+    if not name.isprintable():
+        raise BundleError("manifest: the name of a file is not printable")
     digest = value.get("sha256") if isinstance(value, dict) else None
     if not isinstance(digest, str):
         raise BundleError("manifest: a file has no SHA-256")
