@@ -15,6 +15,7 @@ Jobs, all of them when none is named:
   tidy   clang-tidy, warnings as errors
 
   --seconds N    how long to fuzz each target (default 60)
+  --seed N       of the fuzzers' dice (default 1; 0 throws them anew)
   --target NAME  fuzz this target only: log_mel_stream, fft, fusion,
                  array_stats or bundle
 
@@ -30,6 +31,7 @@ fail() {
 }
 
 seconds=60
+seed=1 # so that a run can be had again
 targets=(log_mel_stream fft fusion array_stats bundle)
 jobs=()
 while [ $# -gt 0 ]; do
@@ -37,6 +39,7 @@ while [ $# -gt 0 ]; do
   -h | --help) usage && exit 0 ;;
   --seconds) seconds=${2:?"--seconds needs a number"} && shift ;;
   --target) targets=("${2:?"--target needs a name"}") && shift ;;
+  --seed) seed=${2:?--seed needs a number} && shift ;;
   asan | tsan | rtsan | fuzz | tidy) jobs+=("$1") ;;
   *) usage >&2 && exit 2 ;;
   esac
@@ -164,7 +167,7 @@ fuzz_one() { # fuzz_one TARGET: prints its findings, or one line
   mkdir -p "build/fuzz/$target"
   seeds "build/fuzz/corpus/$target"
   # The library looks at RSS now and then and at the time of each input: 1 GiB, 20 s.
-  if "${program[@]}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len=16384 \
+  if "${program[@]}" -seed="$seed" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len=16384 \
     -artifact_prefix="build/fuzz/$target/" -print_final_stats=1 "build/fuzz/corpus/$target" >"$log" 2>&1; then
     echo "safety: fuzz $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
   else

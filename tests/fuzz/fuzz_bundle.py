@@ -74,7 +74,8 @@ def edit_value(provider: Any, node: Any) -> Any:
     """Replace, drop or copy one value somewhere in a tree of JSON."""
     if not isinstance(node, dict | list) or not node or provider.ConsumeIntInRange(0, 9) == 0:
         if isinstance(node, int | float) and provider.ConsumeBool():
-            return pick(provider, (node + 1, -node, node * 2, node / 3, float(node), str(node)))
+            small = node if abs(node) < 2**1000 else 1  # what a float can hold
+            return pick(provider, (node + 1, -node, node * 2, small / 3, float(small), str(node)))
         value = pick(provider, ODD_VALUES)
         return [[value]] * 3 if provider.ConsumeIntInRange(0, 9) == 0 else value
     key = pick(provider, list(node) if isinstance(node, dict) else range(len(node)))
