@@ -84,6 +84,14 @@ def _conversion(dtype: np.dtype[Any], what: str, allowed: tuple[str, ...]) -> st
     return ""
 
 
+def check_block(samples: object, channels: int, taker: str) -> None:
+    """Raise AudioFormatError unless `samples` are float32 or int16 of shape (n, channels)."""
+    check_dtype(samples, "samples", ("float32", "int16"))
+    assert isinstance(samples, np.ndarray)
+    if samples.ndim != 2 or samples.shape[1] != channels:
+        raise AudioFormatError(f"samples have shape {samples.shape}: this {taker} takes (n, {channels})")
+
+
 def check_cells(cells: object, what: str) -> NDArray[np.float32]:
     """Return float32 cells of three dimensions in C order, or raise AudioFormatError or NonFiniteError."""
     check_dtype(cells, what, ("float32",))

@@ -17,6 +17,7 @@ import numpy as np
 from asc_edge import _core
 from asc_edge._checks import (
     MAX_CHANNELS,
+    check_block,
     check_dtype,
     check_whole,
     in_memory,
@@ -53,8 +54,7 @@ def mel_filter_bank(config: LogMelConfig) -> NDArray[np.float64]:
 
 
 def _plan(config: LogMelConfig) -> _core.LogMelPlan:
-    if not isinstance(config, LogMelConfig):
-        raise ConfigError(f"config must be a LogMelConfig, not {type(config).__name__}")
+    _check_config(config)
     return _plan_on(config, os.environ.get("ASC_EDGE_ISA", ""))
 
 
@@ -141,11 +141,7 @@ class LogMelStream:
         UsageError
             If another thread is pushing into the same stream, or the stream is finished.
         """
-        check_dtype(samples, "samples", ("float32", "int16"))
-        if samples.ndim != 2 or samples.shape[1] != self._channels:
-            raise AudioFormatError(
-                f"samples have shape {samples.shape}: this stream takes (n, {self._channels})"
-            )
+        check_block(samples, self._channels, "stream")
         try:  # no context manager: this is the hot path
             return self._core.push(samples)
         except _core.NonFiniteSampleError as error:

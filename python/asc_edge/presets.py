@@ -6,6 +6,8 @@ every front end: float32 in [-1, 1], or int16.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from asc_edge.frontend_config import LogMelConfig
 
 EFFICIENTAT_MN = LogMelConfig(
@@ -63,17 +65,5 @@ A segment of 2 s gives 79 frames; fill it up with zeros to 44631 samples for the
 give the transform's length: the next power of two leaves the lowest bands, 30 Hz wide, some bins each.
 """
 
-ATT_CRNN_GAMMATONE = LogMelConfig(
-    sample_rate_hz=22050,
-    window_s=0.05,
-    hop_s=0.025,
-    mels=64,
-    mel_scale="gammatone",
-    fmin_hz=50.0,
-    fft_samples=2048,
-    remove_mean=False,
-    full_scale=False,
-    level="natural_log",
-    log_offset=1e-10,
-)
+ATT_CRNN_GAMMATONE = replace(ATT_CRNN_MEL, mel_scale="gammatone")
 """Att-CRNN's gammatone plane: as `ATT_CRNN_MEL`, with 64 fourth-order gammatone bands on the ERB scale."""

@@ -9,32 +9,15 @@ template <class Real> struct Buffers {
   Real* spare_im;
 };
 
-template <int Radix, int W, class Real>
+/// Runs the pass over rows of Block numbers, or of the next power of two below W, if it is one for that.
+template <int Radix, int W, int Block, class Real>
 ASC_EDGE_INLINE bool try_narrow(const PassView<Real>& pass, Buffers<Real>& b) noexcept {
-  if (pass.groups < W / pass.row) {
-    return false;
-  }
-  if constexpr (W > 1) {
-    if (pass.row == 1) {
-      narrow_pass<Radix, 1, W>(pass, b.re, b.im, b.spare_re, b.spare_im);
-      return true;
+  if constexpr (Block < W) {
+    if (pass.row != Block) {
+      return try_narrow<Radix, W, 2 * Block>(pass, b);
     }
-  }
-  if constexpr (W > 2) {
-    if (pass.row == 2) {
-      narrow_pass<Radix, 2, W>(pass, b.re, b.im, b.spare_re, b.spare_im);
-      return true;
-    }
-  }
-  if constexpr (W > 4) {
-    if (pass.row == 4) {
-      narrow_pass<Radix, 4, W>(pass, b.re, b.im, b.spare_re, b.spare_im);
-      return true;
-    }
-  }
-  if constexpr (W > 8) {
-    if (pass.row == 8) {
-      narrow_pass<Radix, 8, W>(pass, b.re, b.im, b.spare_re, b.spare_im);
+    if (pass.groups >= W / Block) {
+      narrow_pass<Radix, Block, W>(pass, b.re, b.im, b.spare_re, b.spare_im);
       return true;
     }
   }
@@ -52,7 +35,7 @@ void run_radix(const PassView<Real>& pass, Buffers<Real>& b) noexcept {
     return;
   }
   if constexpr (Radix == 4 || Radix == 8) {
-    if (try_narrow<Radix, W>(pass, b)) {
+    if (try_narrow<Radix, W, 1>(pass, b)) {
       return;
     }
   }

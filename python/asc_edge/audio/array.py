@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asc_edge import _core
-from asc_edge._checks import MAX_CHANNELS, check_dtype, check_whole, is_finite_number, not_shared
+from asc_edge._checks import MAX_CHANNELS, check_block, check_whole, is_finite_number, not_shared
 from asc_edge.audio.samples import Samples
-from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
+from asc_edge.errors import ConfigError, NonFiniteError
 
 ChannelStatus = Literal["ok", "dead", "clipped"]
 
@@ -142,11 +142,7 @@ class ArrayHealth:
         UsageError
             If another thread is inside the same object.
         """
-        check_dtype(block, "samples", ("float32", "int16"))
-        if block.ndim != 2 or block.shape[1] != self._channels:
-            raise AudioFormatError(
-                f"samples have shape {block.shape}: this array health takes (n, {self._channels})"
-            )
+        check_block(block, self._channels, "array health")
         with not_shared("array health"):
             try:
                 self._core.push(block)
