@@ -156,8 +156,8 @@ def _member(value: object, front_ends: Mapping[str, LogMelConfig], labels: int) 
     kind = _get(value, "kind", str)
     if kind not in ("posterior", "embedding_svm"):
         raise BundleError(f"has a member {name!r} of the unknown kind {kind!r}; upgrade asc-edge to use it")
-    svm = value.get("svm")
-    if (kind == "embedding_svm") != isinstance(svm, str):
+    svm = None if value.get("svm") is None else _get(value, "svm", str)
+    if (kind == "embedding_svm") != bool(svm):
         raise BundleError(f"manifest: member {name!r} of kind {kind!r} and svm {svm!r} don't fit")
     member = MemberSpec(
         name=name,
