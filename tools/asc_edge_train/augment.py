@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asc_edge_train.recipe import TrainingConfig
+from asc_edge_train.training_config import TrainingConfig
 
 __all__ = [
     "add_noise_floor",

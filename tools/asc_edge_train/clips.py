@@ -45,9 +45,16 @@ class Clip:
     label : str
         The bundle's label that the class is mapped to; empty until it is mapped.
     group : str
-        Recording (or person, or device) that must not be split over folds.
+        Recording (or person, session, location) that must not be split over folds.
     fold : int
-        From 1; 0 where the corpus has none yet.
+        From 1; 0 where the corpus has none yet, and for every clip of the evaluation part.
+    part : {"development", "evaluation"}
+        Evaluation clips are never trained, tuned or calibrated on; they are scored once, at the end.
+    subset : str
+        What the evaluation part is reported by beside its whole: known and unknown microphones, seen and unseen
+        cities. Empty where the corpus makes no such difference.
+    faults_s : tuple of (float, float)
+        Stretches of the clip, in seconds, that its makers call faulty. They are cut out.
     licence, corpus, attribution : str
         Where it comes from and what it may be used for.
     offset_s, duration_s : float
@@ -65,6 +72,9 @@ class Clip:
     fold: int = 0
     offset_s: float = 0.0
     duration_s: float = 0.0
+    part: str = "development"
+    subset: str = ""
+    faults_s: tuple[tuple[float, float], ...] = ()
 
 
 # Longest first: "CC-BY-NC" and "CC-BY-SA" must not pass for "CC-BY".

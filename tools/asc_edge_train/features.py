@@ -14,7 +14,7 @@ from asc_edge_train.rooms import clip_seed, load_rooms, room_variant
 from asc_edge_train.sound import clip_samples, window_samples
 from asc_edge_train.storage import is_stamped, stamp
 
-__all__ = ["feature_key", "feature_path", "make_features", "open_features", "pictures"]
+__all__ = ["feature_key", "feature_path", "make_features", "network_input", "open_features", "pictures"]
 
 # Raised when the arithmetic in here changes, so that old caches are made again.
 _VERSION = 1
@@ -26,6 +26,16 @@ def pictures(frames_db: np.ndarray, floor_db: float) -> np.ndarray:
     The device's own scaling: every clip takes the place of a channel.
     """
     return picture(np.ascontiguousarray(frames_db, dtype=np.float32), floor_db)[:, None]
+
+
+def network_input(frames: np.ndarray, floor_db: float | None) -> np.ndarray:
+    """What a network is fed, (n, 1, mels, frames) float32: pictures, or without a floor the frames themselves.
+
+    Networks of other authors scale by fixed figures, which their front end has done already.
+    """
+    if floor_db is None:
+        return np.ascontiguousarray(frames, dtype=np.float32)[:, None]
+    return pictures(frames, floor_db)
 
 
 def feature_key(recipe: Recipe, clips: list[Clip], seed: int) -> str:

@@ -16,7 +16,8 @@ from asc_edge.atomic import write_atomically
 from asc_edge_train.augment import augment_batch, draw_epoch, mask_mels, mix_between_classes
 from asc_edge_train.features import pictures
 from asc_edge_train.models import build_network
-from asc_edge_train.recipe import MemberConfig, TrainingConfig
+from asc_edge_train.recipe import MemberConfig
+from asc_edge_train.training_config import TrainingConfig
 
 __all__ = ["FitResult", "TrainingSet", "decayed_rate", "fit_network", "infer", "learning_rate"]
 
