@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import tomllib
 from dataclasses import dataclass, field, fields, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import LogMelConfig
+from asc_edge_train.recipe_checks import check_recipe
 from asc_edge_train.training_config import TrainingConfig
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "MemberConfig",
     "Recipe",
     "RoomConfig",
+    "SystemConfig",
     "TrainingConfig",
     "load_recipe",
     "recipe_names",
@@ -29,10 +32,11 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
-    """One data set: its layout and its folder under ``--data``."""
+    """One data set: its layout, its folder under ``--data``, and what its loader is told beside."""
 
     layout: str
     folder: str
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +67,61 @@ class RoomConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberConfig:
-    """One member of the fusion: a network, what it is trained on, and what it answers."""
+    """One member of the fusion: what it looks at, what it is trained on, and what it answers.
+
+    Attributes
+    ----------
+    kind : {"posterior", "embedding_svm", "features"}
+        A trained network that ends in posteriors; a trained network whose embedding a linear SVM scores; a
+        frozen network of somebody else (``extractor``) whose embedding a linear SVM scores.
+    target : {"label", "fine"}
+        What a trained network is trained to tell apart.
+    floor_db : float, optional
+        Floor of the picture below the window's maximum; without one the network is fed the frames as they are.
+    final : {"refit", "fold_mean"}
+        Who answers for the evaluation part: a network trained on all folds, or the mean of the fold networks
+        (as the paper does for its CRNN).
+    grid : dict of list
+        Values of ``training`` fields to choose from by the folds, for instance learning rates and batch sizes.
+    optional : bool
+        Leave the member out, saying so, where its weight file isn't there.
+    """
 
     name: str
     kind: str
-    target: str
-    front_end: str
-    floor_db: float
-    network: dict[str, Any]
-    training: TrainingConfig
+    target: str = "label"
+    title: str = ""
+    front_end: str = ""
+    floor_db: float | None = None
+    network: dict[str, Any] = field(default_factory=dict)
+    training: TrainingConfig | None = None
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    final: str = "refit"
+    extractor: dict[str, Any] = field(default_factory=dict)
+    optional: bool = False
+
+    @property
+    def trained(self) -> bool:
+        return self.kind != "features"
+
+    def points(self) -> list[MemberConfig]:
+        """The member at every point of its grid; only itself where it has none."""
+        names = sorted(self.grid)
+        points = []
+        for values in itertools.product(*(self.grid[name] for name in names)):
+            assert self.training is not None
+            chosen = replace(self.training, **dict(zip(names, values, strict=True)))
+            points.append(replace(self, training=chosen, grid={}))
+        return points if names else [self]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemConfig:
+    """A late fusion: the members that go into it."""
+
+    name: str
+    members: list[str]
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,53 +135,93 @@ class FusionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole recipe; see ``recipes/home.toml`` for what each field is for."""
+    """A whole recipe; see ``recipes/home.toml`` and ``recipes/esc50.toml`` for what each field is for.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        What is told apart; empty (``"classes"`` in the file) for all classes of the corpora.
+    metric : {"macro_f1", "accuracy"}
+        What everything is chosen by.
+    fold_average : bool
+        Report the development part as the mean of the folds' figures (DCASE 2018 task 5), not of all clips.
+    evaluation_folds : tuple of int
+        Folds that are scored once, at the end. Other folds beyond ``folds`` are left out altogether.
+    channels : {"mono", "per_channel"}
+        The mean of the microphones, or every microphone as an example of its own, with answers averaged.
+    licences : tuple of str
+        Families of licences that may be trained on; empty for any, and then nothing is shipped.
+    ship : str
+        The fusion that goes into the bundle; empty for none.
+    """
 
     name: str
     version: str
     summary: str
     labels: tuple[str, ...]
-    labels_not_covered: tuple[str, ...]
     metric: str
     sample_rate_hz: int
     window_s: float
-    hop_s: float
-    silence_db: float
     folds: int
     seed: int
-    licences: tuple[str, ...]
     protocol: str
-    caveats: tuple[str, ...]
     front_ends: dict[str, LogMelConfig]
     corpora: tuple[CorpusConfig, ...]
-    mappings: dict[str, Mapping]
-    fine_names: dict[str, str]
-    room_variants: RoomConfig
     members: tuple[MemberConfig, ...]
     fusion: FusionConfig
+    fusions: tuple[SystemConfig, ...]
+    room_variants: RoomConfig
+    labels_not_covered: tuple[str, ...] = ()
+    fold_average: bool = False
+    evaluation_folds: tuple[int, ...] = ()
+    channels: str = "mono"
+    hop_s: float = 1.0
+    silence_db: float = -75.0
+    licences: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    mappings: dict[str, Mapping] = field(default_factory=dict)
+    fine_names: dict[str, str] = field(default_factory=dict)
+    ship: str = ""
+    reference: tuple[dict[str, Any], ...] = ()
     clips_per_class_and_fold: int = 0
     smoke: dict[str, Any] = field(default_factory=dict)
+
+    def member(self, name: str) -> MemberConfig:
+        return next(member for member in self.members if member.name == name)
+
+    def without(self, absent: set[str]) -> Recipe:
+        """The recipe without some members, and without the fusions that name them."""
+        members = tuple(member for member in self.members if member.name not in absent)
+        fusions = tuple(fusion for fusion in self.fusions if not absent & set(fusion.members))
+        return replace(self, members=members, fusions=fusions)
 
     def for_smoke(self) -> Recipe:
         """The same recipe with few clips, few epochs and small networks, to see that every stage works."""
         smoke = self.smoke
-        members = []
-        for member in self.members:
-            training = replace(
-                member.training,
-                epochs=int(smoke.get("epochs", 1)),
-                samples_per_epoch=int(smoke.get("samples_per_epoch", 64)),
-                batch=min(member.training.batch, 16),
-                autocast="none",
-            )
-            network = dict(member.network)
-            network["filters"] = smoke.get("filters", {}).get(member.name, network["filters"])
-            if "gru_size" in network:
-                network["gru_size"] = 8
-            members.append(replace(member, training=training, network=network))
+        members = tuple(_smoke_member(member, smoke) for member in self.members)
         fusion = replace(self.fusion, c_grid=list(smoke.get("c_grid", self.fusion.c_grid[-2:])))
         limit = int(smoke.get("clips_per_class_and_fold", 3))
-        return replace(self, members=tuple(members), fusion=fusion, clips_per_class_and_fold=limit)
+        return replace(self, members=members, fusion=fusion, clips_per_class_and_fold=limit)
+
+
+def _smoke_member(member: MemberConfig, smoke: dict[str, Any]) -> MemberConfig:
+    if member.training is None:
+        return member
+    training = replace(
+        member.training,
+        epochs=int(smoke.get("epochs", 1)),
+        samples_per_epoch=int(smoke.get("samples_per_epoch", 64)),
+        batch=min(member.training.batch, 16),
+        autocast="none",
+    )
+    network = dict(member.network)
+    filters = smoke.get("filters", {}).get(member.name)
+    if filters:
+        network["filters"] = filters
+    if "gru_size" in network:
+        network["gru_size"] = 8
+    grid = {name: values[:2] for name, values in member.grid.items() if name != "batch"}
+    return replace(member, training=training, network=network, grid=grid)
 
 
 def recipe_names() -> list[str]:
@@ -173,7 +263,9 @@ def parse_recipe(values: dict[str, Any]) -> Recipe:
         For unknown or missing fields, labels, members and front ends.
     """
     values = dict(values)
-    for name in ("labels", "labels_not_covered", "licences", "caveats"):
+    if values.get("labels") == "classes":
+        values["labels"] = ()
+    for name in ("labels", "labels_not_covered", "licences", "caveats", "evaluation_folds", "reference"):
         values[name] = tuple(values.get(name, ()))
     values["front_ends"] = {k: LogMelConfig.from_dict(v) for k, v in values.get("front_ends", {}).items()}
     values["corpora"] = tuple(_build(CorpusConfig, v, "corpora") for v in values.get("corpora", ()))
@@ -182,10 +274,11 @@ def parse_recipe(values: dict[str, Any]) -> Recipe:
     }
     values["room_variants"] = _build(RoomConfig, values.get("room_variants", {}), "room_variants")
     values["fusion"] = _build(FusionConfig, values.get("fusion", {}), "fusion")
-    values["members"] = tuple(_member(v) for v in values.get("members", ()))
-    values.setdefault("fine_names", {})
+    trainings = values.pop("trainings", {})
+    values["members"] = tuple(_member(v, trainings) for v in values.get("members", ()))
+    values["fusions"] = tuple(_build(SystemConfig, v, "fusions") for v in values.get("fusions", ()))
     recipe: Recipe = _build(Recipe, values, "recipe")
-    _check(recipe)
+    check_recipe(recipe)
     return recipe
 
 
@@ -199,10 +292,17 @@ def _shipped() -> Any:
     return resources.files("asc_edge_train.recipes")
 
 
-def _member(values: dict[str, Any]) -> MemberConfig:
+def _member(values: dict[str, Any], trainings: dict[str, Any]) -> MemberConfig:
+    """A member; ``training`` may be the name of a table under ``[trainings]`` that several members share."""
     values = dict(values)
     where = f"members.{values.get('name', '?')}"
-    values["training"] = _build(TrainingConfig, values.get("training", {}), f"{where}.training")
+    training = values.pop("training", None)
+    if isinstance(training, str):
+        if training not in trainings:
+            raise ConfigError(f"{where}: there is no [trainings.{training}]")
+        training = trainings[training]
+    if training is not None:
+        values["training"] = _build(TrainingConfig, training, f"{where}.training")
     member: MemberConfig = _build(MemberConfig, values, where)
     return member
 
@@ -216,31 +316,3 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         return kind(**values)
     except TypeError as error:
         raise ConfigError(f"{where}: {error}") from None
-
-
-def _check(recipe: Recipe) -> None:
-    if list(recipe.labels) != sorted(set(recipe.labels)) or len(recipe.labels) < 2:
-        raise ConfigError(f"recipe {recipe.name}: labels must be two or more, sorted, each once")
-    if recipe.folds < 2:
-        raise ConfigError(f"recipe {recipe.name}: folds must be 2 or more")
-    if not recipe.members:
-        raise ConfigError(f"recipe {recipe.name}: has no member")
-    for layout, mapping in recipe.mappings.items():
-        targets = {*mapping.labels.values(), *([mapping.default] if mapping.default else [])}
-        unknown = sorted(targets - set(recipe.labels))
-        if unknown:
-            raise ConfigError(f"mappings.{layout}: {unknown[0]!r} is not a label of recipe {recipe.name}")
-    for member in recipe.members:
-        if member.front_end not in recipe.front_ends:
-            raise ConfigError(f"members.{member.name}: there is no front end {member.front_end!r}")
-        if (member.kind, member.target) not in {("posterior", "label"), ("embedding_svm", "fine")}:
-            raise ConfigError(
-                f"members.{member.name}: kind and target must be posterior/label or embedding_svm/fine"
-            )
-        if member.floor_db >= 0:
-            raise ConfigError(f"members.{member.name}: floor_db must be below 0")
-    if recipe.fusion.class_weight not in {"none", "balanced"} or recipe.fusion.prior not in {
-        "data",
-        "uniform",
-    }:
-        raise ConfigError("fusion: class_weight is none or balanced, prior is data or uniform")

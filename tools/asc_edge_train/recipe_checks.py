@@ -1,0 +1,105 @@
+"""What a recipe must not contradict itself in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from asc_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asc_edge_train.recipe import MemberConfig, Recipe
+
+__all__ = ["check_recipe"]
+
+# What the device can run, fed by pictures that it draws itself.
+_SHIPPED_NETWORKS = {"crnn", "cnn"}
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse a recipe that can't be run.
+
+    Raises
+    ------
+    ConfigError
+        One line: which part, what is wrong, what would be right.
+    """
+    where = f"recipe {recipe.name}"
+    if recipe.labels and (list(recipe.labels) != sorted(set(recipe.labels)) or len(recipe.labels) < 2):
+        raise ConfigError(f'{where}: labels must be two or more, sorted, each once, or "classes"')
+    if recipe.folds < 2:
+        raise ConfigError(f"{where}: folds must be 2 or more")
+    if recipe.metric not in {"macro_f1", "accuracy"}:
+        raise ConfigError(f"{where}: metric is macro_f1 or accuracy, not {recipe.metric!r}")
+    if recipe.channels not in {"mono", "per_channel"}:
+        raise ConfigError(f"{where}: channels is mono or per_channel, not {recipe.channels!r}")
+    if any(fold <= recipe.folds for fold in recipe.evaluation_folds):
+        raise ConfigError(f"{where}: evaluation_folds must lie beyond the {recipe.folds} folds")
+    if not recipe.members:
+        raise ConfigError(f"{where}: has no member")
+    if recipe.labels:
+        _check_mappings(recipe)
+    for member in recipe.members:
+        _check_member(recipe, member)
+    _check_fusions(recipe)
+
+
+def _check_mappings(recipe: Recipe) -> None:
+    for layout, mapping in recipe.mappings.items():
+        targets = {*mapping.labels.values(), *([mapping.default] if mapping.default else [])}
+        unknown = sorted(targets - set(recipe.labels))
+        if unknown:
+            raise ConfigError(f"mappings.{layout}: {unknown[0]!r} is not a label of recipe {recipe.name}")
+
+
+def _check_member(recipe: Recipe, member: MemberConfig) -> None:
+    where = f"members.{member.name}"
+    if member.kind == "features":
+        if not member.extractor or member.network or member.training:
+            raise ConfigError(
+                f"{where}: a member of kind features has an extractor, and no network or training"
+            )
+        return
+    if (member.kind, member.target) not in {("posterior", "label"), ("embedding_svm", "fine")}:
+        raise ConfigError(f"{where}: kind and target must be posterior/label or embedding_svm/fine")
+    if member.extractor or member.training is None or not member.network:
+        raise ConfigError(f"{where}: a trained member needs a network and a training, and no extractor")
+    if member.front_end not in recipe.front_ends:
+        raise ConfigError(f"{where}: there is no front end {member.front_end!r}")
+    if member.floor_db is not None and member.floor_db >= 0:
+        raise ConfigError(f"{where}: floor_db must be below 0")
+    if member.final not in {"refit", "fold_mean"}:
+        raise ConfigError(f"{where}: final is refit or fold_mean, not {member.final!r}")
+    if member.final == "fold_mean" and member.kind != "posterior":
+        raise ConfigError(f"{where}: only posteriors can be averaged over fold networks")
+    unknown = sorted(name for name in member.grid if not hasattr(member.training, name))
+    if unknown:
+        raise ConfigError(f"{where}: grid names the unknown training field {unknown[0]!r}")
+
+
+def _check_fusions(recipe: Recipe) -> None:
+    members = {member.name: member for member in recipe.members}
+    doubled = [name for name, count in Counter(_system_names(recipe)).items() if count > 1]
+    if doubled:
+        raise ConfigError(f"recipe {recipe.name}: {doubled[0]!r} names two members or fusions")
+    for fusion in recipe.fusions:
+        unknown = sorted(set(fusion.members) - members.keys())
+        if unknown or not fusion.members:
+            what = f"there is no member {unknown[0]!r}" if unknown else "names no members"
+            raise ConfigError(f"fusions.{fusion.name}: {what}")
+    if not recipe.ship:
+        return
+    shipped = [fusion for fusion in recipe.fusions if fusion.name == recipe.ship]
+    if not shipped:
+        raise ConfigError(f"recipe {recipe.name}: ship names the unknown fusion {recipe.ship!r}")
+    if not recipe.licences:
+        raise ConfigError(f"recipe {recipe.name}: what ships needs a list of licences to train on")
+    for name in shipped[0].members:
+        member = members[name]
+        fits = member.network.get("type") in _SHIPPED_NETWORKS and member.floor_db is not None
+        if not fits or member.final != "refit":
+            raise ConfigError(f"recipe {recipe.name}: the device can't run member {name!r} of what it ships")
+
+
+def _system_names(recipe: Recipe) -> list[str]:
+    return [member.name for member in recipe.members] + [fusion.name for fusion in recipe.fusions]
