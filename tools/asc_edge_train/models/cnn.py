@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
-from asc_edge_train.models.blocks import conv_blocks, rows_left
+from asc_edge_train.models.blocks import conv_blocks, initialise, rows_left
 
 __all__ = ["EmbeddingCnn"]
 
@@ -17,7 +18,7 @@ class EmbeddingCnn(nn.Module):
 
     Trained on fine classes as a pretext, so that the embedding knows more than the labels it is used for.
     Takes the place of the paper's image networks (section on deep spectrum features), which don't fit a
-    device this small.
+    device this small. Fields beyond those named are of `asc_edge_train.models.blocks.conv_blocks`.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class EmbeddingCnn(nn.Module):
         strides: Sequence[Sequence[int]] | None = None,
         dropout: float = 0.2,
         block_dropout: float | None = None,
+        initialiser: str = "torch",
+        **blocks: Any,
     ) -> None:
         super().__init__()
         rows_left(mels, pools, strides)
@@ -40,9 +43,11 @@ class EmbeddingCnn(nn.Module):
             pools,
             strides=strides,
             dropout=dropout if block_dropout is None else block_dropout,
+            **blocks,
         )
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(2 * filters[-1], classes)
+        initialise(self, initialiser)
 
     def embed(self, picture: torch.Tensor) -> torch.Tensor:
         """Embedding (batch, 2 * last filters) of pictures (batch, 1, mels, frames)."""
