@@ -178,8 +178,8 @@ def test_folders(tmp_path: Path) -> None:
     (tmp_path / "eating" / "notes.txt").write_text("no audio")
     clips = load_corpus("folders", tmp_path)
     assert [(c.fine, c.clip_id) for c in clips] == [
-        ("cooking", "folders/cooking/x.wav"),
-        ("eating", "folders/eating/x.wav"),
+        ("cooking", f"folders/{tmp_path.name}/cooking/x.wav"),
+        ("eating", f"folders/{tmp_path.name}/eating/x.wav"),
     ]
     # resampled to the bundle's rate: one second stays one second
     assert [len(clip_samples(c, 16000)) for c in clips] == [16000, 16000]

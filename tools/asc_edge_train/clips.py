@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from asc_edge.errors import UsageError
 
 __all__ = [
     "Clip",
+    "Corpus",
     "DataError",
     "FoldLeakError",
     "assign_folds",
@@ -51,8 +52,8 @@ class Clip:
     part : {"development", "evaluation"}
         Evaluation clips are never trained, tuned or calibrated on; they are scored once, at the end.
     subset : str
-        What the evaluation part is reported by beside its whole: known and unknown microphones, seen and unseen
-        cities. Empty where the corpus makes no such difference.
+        What the evaluation part is reported by beside its whole: known and unknown microphones, seen and
+        unseen cities. Empty where the corpus makes no such difference.
     faults_s : tuple of (float, float)
         Stretches of the clip, in seconds, that its makers call faulty. They are cut out.
     licence, corpus, attribution : str
@@ -77,6 +78,20 @@ class Clip:
     faults_s: tuple[tuple[float, float], ...] = ()
 
 
+class Corpus(list[Clip]):
+    """Clips of one corpus, and what its loader left out.
+
+    Attributes
+    ----------
+    left_out : dict of str to int
+        Number of clips by reason, for instance ``{"listed but absent": 12}``: for a person to be shown.
+    """
+
+    def __init__(self, clips: Iterable[Clip] = (), left_out: Mapping[str, int] | None = None) -> None:
+        super().__init__(clips)
+        self.left_out = {reason: count for reason, count in (left_out or {}).items() if count}
+
+
 # Longest first: "CC-BY-NC" and "CC-BY-SA" must not pass for "CC-BY".
 _FAMILIES = (
     ("CC-BY-NC", ("cc-by-nc", "cc by-nc", "by-nc")),
@@ -88,6 +103,9 @@ _FAMILIES = (
     ("Apache-2.0", ("apache-2.0", "apache 2.0")),
     ("MIT", ("mit ", "mit(", "mit,")),
     ("public domain", ("public domain",)),
+    ("non-commercial research", ("non-commercial", "research only")),
+    ("none stated", ("none stated",)),
+    ("own recordings", ("own recordings",)),
 )
 
 
@@ -107,8 +125,14 @@ def licence_family(text: str) -> str:
     return min(found)[2] if found else "unknown"
 
 
-def check_groups(clips: Sequence[Clip]) -> None:
-    """Refuse a table in which a group stands in two folds, a clip stands twice or a fold is missing.
+def check_groups(clips: Sequence[Clip], *, folded: bool = True) -> None:
+    """Refuse a table in which a group stands in two folds or in both parts, a clip twice, or a fold is wrong.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    folded : bool
+        Whether every development clip must have its fold by now; a loader leaves some at 0.
 
     Raises
     ------
@@ -120,10 +144,20 @@ def check_groups(clips: Sequence[Clip]) -> None:
     if doubled:
         raise DataError(f"clip {doubled[0]!r} stands twice in the table")
     folds: dict[str, int] = {}
+    tested = {clip.group for clip in clips if clip.part == "evaluation"}
     for clip in clips:
-        if clip.fold < 1:
+        if clip.part == "evaluation":
+            if clip.fold:
+                raise DataError(f"clip {clip.clip_id!r} is of the evaluation part, yet in fold {clip.fold}")
+            continue
+        if clip.group in tested:
+            raise FoldLeakError(
+                f"recording {clip.group!r} stands in the development and in the evaluation part "
+                f"(clip {clip.clip_id!r}): take it out of one of the two"
+            )
+        if clip.fold < (1 if folded else 0):
             raise DataError(f"clip {clip.clip_id!r} has no fold")
-        if folds.setdefault(clip.group, clip.fold) != clip.fold:
+        if clip.fold and folds.setdefault(clip.group, clip.fold) != clip.fold:
             raise FoldLeakError(
                 f"recording {clip.group!r} stands in folds {folds[clip.group]} and {clip.fold} "
                 f"(clip {clip.clip_id!r}): re-fold the corpus or merge the group"
@@ -138,9 +172,10 @@ def merge_straddling_groups(clips: Iterable[Clip]) -> list[Clip]:
     clips = list(clips)
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for clip in clips:
-        counts[clip.group][clip.fold] += 1
+        if clip.part != "evaluation":
+            counts[clip.group][clip.fold] += 1
     home = {group: min(count, key=lambda fold: (-count[fold], fold)) for group, count in counts.items()}
-    return [replace(clip, fold=home[clip.group]) for clip in clips]
+    return [clip if clip.part == "evaluation" else replace(clip, fold=home[clip.group]) for clip in clips]
 
 
 def assign_folds(clips: Iterable[Clip], folds: int, seed: int) -> list[Clip]:
@@ -148,11 +183,13 @@ def assign_folds(clips: Iterable[Clip], folds: int, seed: int) -> list[Clip]:
 
     Greedy: groups from the largest to the smallest, each to the fold where its classes are scarcest, then to
     the smallest fold. Clips that have a fold already count, and pull the rest of their group with them.
+    Evaluation clips stay as they are.
     """
     clips = list(clips)
     members: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
-        members[clip.group].append(clip)
+        if clip.part != "evaluation":
+            members[clip.group].append(clip)
     names = sorted(members)
     np.random.default_rng(seed).shuffle(names)
     names.sort(key=lambda name: -len(members[name]))
@@ -180,4 +217,4 @@ def assign_folds(clips: Iterable[Clip], folds: int, seed: int) -> list[Clip]:
                 count * per_class[fine] / max(per_class[fine].sum(), 1) for fine, count in classes.items()
             )
             settle(name, min(range(1, folds + 1), key=lambda fold: (load[fold], total[fold], fold)))
-    return [replace(clip, fold=home[clip.group]) for clip in clips]
+    return [clip if clip.part == "evaluation" else replace(clip, fold=home[clip.group]) for clip in clips]

@@ -9,21 +9,28 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from asc_edge_train.clips import Clip
-from asc_edge_train.datasets.lists import listed_file, read_list
+from asc_edge_train.clips import Clip, Corpus
+from asc_edge_train.datasets.lists import ListedFiles, read_list
 
 __all__ = ["load_kitchen20"]
 
 
-def load_kitchen20(folder: Path) -> list[Clip]:
-    """Clips of a Kitchen20 folder, without folds."""
+def load_kitchen20(folder: Path, *, missing: str = "error") -> Corpus:
+    """Clips of a Kitchen20 folder, without folds.
+
+    ``missing="skip"`` leaves listed files out that aren't there, and counts them.
+    """
+    files = ListedFiles(missing)
     list_path = folder / "kitchen20.csv"
     clips = []
     for row in read_list(list_path, ("filename", "category", "recordist", "source", "group")):
+        path = files.find(list_path, folder / "audio", row["filename"])
+        if path is None:
+            continue
         own = row["source"] == "self_recorded"
         clips.append(
             Clip(
-                path=listed_file(list_path, folder / "audio", row["filename"]),
+                path=path,
                 clip_id=f"kitchen20/{Path(row['filename']).stem}-{row['category']}",
                 fine=row["category"],
                 group=_group(row),
@@ -36,7 +43,7 @@ def load_kitchen20(folder: Path) -> list[Clip]:
                 ),
             )
         )
-    return clips
+    return Corpus(clips, files.left_out)
 
 
 def _group(row: dict[str, str]) -> str:

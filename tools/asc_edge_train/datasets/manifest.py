@@ -9,26 +9,33 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from asc_edge_train.clips import Clip
-from asc_edge_train.datasets.lists import listed_file, read_list
+from asc_edge_train.clips import Clip, Corpus
+from asc_edge_train.datasets.lists import ListedFiles, read_list
 
 __all__ = ["load_manifest"]
 
 _PIECE = re.compile(r"(.+)_\d+")
 
 
-def load_manifest(folder: Path) -> list[Clip]:
-    """Clips of one set, without folds; the group is the source file, or the person where the note says."""
+def load_manifest(folder: Path, *, missing: str = "error") -> Corpus:
+    """Clips of one set, without folds; the group is the source file, or the person where the note says.
+
+    ``missing="skip"`` leaves listed files out that aren't there, and counts them.
+    """
+    files = ListedFiles(missing)
     list_path = folder.parent / "manifest.csv"
     clips = []
     for row in read_list(list_path, ("set", "filename", "source", "licence")):
         if row["set"] != folder.name:
             continue
+        path = files.find(list_path, folder, row["filename"])
+        if path is None:
+            continue
         stem = Path(row["filename"]).stem
         note = row.get("note") or ""
         clips.append(
             Clip(
-                path=listed_file(list_path, folder, row["filename"]),
+                path=path,
                 clip_id=f"{folder.name}/{stem}",
                 fine=folder.name,
                 group=f"{folder.name}:{_source(stem, note)}",
@@ -37,7 +44,7 @@ def load_manifest(folder: Path) -> list[Clip]:
                 attribution=row["source"],
             )
         )
-    return clips
+    return Corpus(clips, files.left_out)
 
 
 def _source(stem: str, note: str) -> str:
