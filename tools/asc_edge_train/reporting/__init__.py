@@ -1,7 +1,7 @@
 """Pages about finished runs: a report of one, a comparison of two, a table of several, curves while training.
 
-All of it is drawn from files of a run's folder (``report.json``, ``predictions.npz``, ``history.json``), and the
-same files give the same bytes.
+All of it is drawn from files of a run's folder (``report.json``, ``predictions.npz``, ``history.json``),
+and the same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -15,15 +15,28 @@ from typing import Any
 import numpy as np
 
 from asc_edge.atomic import write_atomically
+from asc_edge_train.reporting.ablation import ablation_table
+from asc_edge_train.reporting.comparing import compare
+from asc_edge_train.reporting.comparison_page import comparison_page, comparison_text
 from asc_edge_train.reporting.document import Picture, to_html, to_markdown
 from asc_edge_train.reporting.facts import complete_report
 from asc_edge_train.reporting.learning import History, draw_history
 from asc_edge_train.reporting.report_page import report_blocks
+from asc_edge_train.reporting.runs import load_report, load_run
 
 # A row of figures: a confusion matrix of 50 labels has 2500 lines without it.
 _ROW = re.compile(r"\[\n\s+([^\[\]{}\"]+?)\n\s+\]")
 
-__all__ = ["draw_history", "draw_report"]
+__all__ = [
+    "ablation_table",
+    "compare",
+    "comparison_page",
+    "comparison_text",
+    "draw_history",
+    "draw_report",
+    "load_report",
+    "load_run",
+]
 
 
 def draw_report(

@@ -139,7 +139,7 @@ def share_clips(a: FinishedRun, b: FinishedRun) -> SharedClips:
 def compare_scores(
     shared: SharedClips, pair: tuple[str, str], part: Part, places: np.ndarray, metric: str
 ) -> dict[str, Any] | None:
-    """Both systems' figure of a part, the difference and its interval; None where either has no answer at all."""
+    """Both systems' figures of a part, the difference and its interval; None where either answers nothing."""
     classes, stored = len(shared.a.labels), shared.a.predictions
     rows = shared.rows_a[places]
     truth, folds = stored["truth"][rows], stored["folds"][rows]
@@ -221,7 +221,7 @@ def _notes(shared: SharedClips) -> list[str]:
     sizes = {len(run.predictions["clip_ids"]) for run in (a, b)}
     if sizes != {len(shared.rows_a)}:
         notes.append(
-            f"The runs have different clip tables: the {len(shared.rows_a)} clips that stand in both are compared."
+            f"The runs have different clip tables: the {len(shared.rows_a)} clips of both are compared."
         )
     names = [run.predictions["groups"][rows] for run, rows in ((a, shared.rows_a), (b, shared.rows_b))]
     if not np.array_equal(*names):

@@ -199,7 +199,8 @@ def _html_table(table: Table) -> str:
 
     def head(text: str, column: int) -> str:
         kind = ' class="words"' if column in table.words else ""
-        return f'<th scope="col"{kind}>{_esc(text)}</th>'
+        name = _esc(text).replace(" %", "&nbsp;%").replace("macro-F1", "macro&#8209;F1")
+        return f'<th scope="col"{kind}>{name}</th>'
 
     lines = ['<div class="wide" tabindex="0"><table>', "<thead><tr>"]
     lines += [head(text, column) for column, text in enumerate(table.header)]

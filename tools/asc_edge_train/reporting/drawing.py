@@ -98,6 +98,9 @@ def to_svg(figure: Figure, name: str) -> str:
     text = re.sub(r"(font-family|font): [^;\"]*'?sans-serif'?", _family, text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
+    # A narrow page shrinks a picture a little; below that the picture scrolls, for its text must stay legible.
+    least_pt = round(0.8 * 72 * figure.get_figwidth())
+    text = text.replace("<svg ", f'<svg style="min-width: {least_pt}pt" ', 1)
     return re.sub(r"\n\s*", "\n", text).strip()
 
 

@@ -107,7 +107,7 @@ def _systems(report: Mapping[str, Any]) -> list[Block]:
             cells = [*["–"] * len(parts), *cited([row]), *["–"] * len(whole)]
             rows.append([f"{row['title']} (not run here)", *cells])
     header = ["system", *(f"{part.name}: {METRIC_NAMES[metric]} %" for part in parts)]
-    header += [f"the paper's {name}" for name in paper]
+    header += [f"paper: {name}" for name in paper]
     header += [f"{part.name}: {METRIC_NAMES[other]} %" for part in whole]
     blocks: list[Block] = [Heading(2, "Systems"), Table(header, rows, strong=frozenset({0}))]
     blocks.append(Text(_interval_note(report)))
