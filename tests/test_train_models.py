@@ -13,22 +13,8 @@ from asc_edge.errors import ConfigError
 from asc_edge_train.models import build_network, multiply_accumulates, parameter_count
 from asc_edge_train.models.blocks import BlockDropout
 from asc_edge_train.recipe import load_recipe
+from train_networks import CNN, CRNN
 
-CRNN: dict[str, Any] = {
-    "type": "crnn",
-    "filters": [3, 4],
-    "kernels": [5, 3],
-    "pools": [[2, 2], [4, 2]],
-    "dropout": 0.1,
-    "gru_size": 5,
-}
-CNN: dict[str, Any] = {
-    "type": "cnn",
-    "filters": [4, 6],
-    "kernels": [3, 3],
-    "pools": [[2, 2], [1, 1]],
-    "dropout": 0.1,
-}
 # The paper's networks, completed as its specification recommends.
 PAPER: dict[str, Any] = {
     "type": "crnn",

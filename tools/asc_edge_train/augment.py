@@ -1,18 +1,31 @@
-"""What happens to a training batch: which clips make it up, shift, noise, masks, mixing between classes."""
+"""What happens to a training batch, in which order, and which clips make it up.
+
+Frames in dB first: shift and speed along time, along mels, filter and gain, other clips' power, noise. Then
+pictures: mixing, the bands' statistics, masks.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from asc_edge_train.augment_frames import (
+    add_gain,
+    add_noise_floor,
+    filter_bands,
+    scale_time,
+    shift_mels,
+    shift_time,
+)
+from asc_edge_train.augment_mixing import (
+    mix_between_classes,
+    mix_powers,
+    mix_styles,
+    mix_up,
+    mixing_ratios,
+)
 from asc_edge_train.training_config import TrainingConfig
 
-__all__ = [
-    "add_noise_floor",
-    "draw_epoch",
-    "mask_mels",
-    "mix_between_classes",
-    "shift_time",
-]
+__all__ = ["augment_frames", "augment_pictures", "draw_epoch", "mask_mels", "mask_times"]
 
 
 def draw_epoch(classes: np.ndarray, count: int, balance: float, rng: np.random.Generator) -> np.ndarray:
@@ -34,68 +47,94 @@ def draw_epoch(classes: np.ndarray, count: int, balance: float, rng: np.random.G
     return chosen
 
 
-def shift_time(frames_db: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Roll every clip (n, mels, frames) along time by an amount of its own."""
-    shifted = np.empty_like(frames_db)
-    for row, by in enumerate(rng.integers(frames_db.shape[2], size=len(frames_db))):
-        shifted[row] = np.roll(frames_db[row], by, axis=1)
-    return shifted
-
-
-def add_noise_floor(
-    frames_db: np.ndarray, level_db: tuple[float, float], rng: np.random.Generator
-) -> np.ndarray:
-    """Lay noise of equal power in every cell under clips (n, mels, frames) in dB.
-
-    Its level is drawn per clip, relative to the clip's loudest cell, and it wavers from cell to cell as the
-    power of noise does. Corpora differ in their own noise floor (8-bit sources, codecs), and without this
-    the floor would tell the networks which corpus a clip is from.
-    """
-    peak = frames_db.max(axis=(1, 2), keepdims=True)
-    level = rng.uniform(*level_db, size=(len(frames_db), 1, 1)).astype(np.float32)
-    waver = rng.standard_exponential(frames_db.shape, dtype=np.float32)
-    noise = np.power(np.float32(10.0), (peak + level) / 10.0) * waver
-    power = np.power(np.float32(10.0), frames_db / 10.0) + noise
-    return 10.0 * np.log10(np.maximum(power, 1e-30), dtype=np.float32)
-
-
-def mask_mels(pictures: np.ndarray, masks: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Blank up to ``width`` neighbouring mel bands, ``masks`` times per picture (n, 1, mels, frames)."""
-    masked = pictures.copy()
-    for _ in range(masks):
-        widths = rng.integers(width + 1, size=len(masked))
-        starts = (rng.random(len(masked)) * (masked.shape[2] - widths + 1)).astype(np.int64)
-        for row, (start, size) in enumerate(zip(starts, widths, strict=True)):
-            masked[row, :, start : start + size] = 0.0
-    return masked
-
-
-def mix_between_classes(
-    pictures: np.ndarray, targets: np.ndarray, partners: np.ndarray, ratios: np.ndarray
+def augment_frames(
+    frames: np.ndarray, targets: np.ndarray, config: TrainingConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Between-class mixing of pictures (n, 1, mels, frames) and one-hot targets (n, classes).
-
-    ``S = (r S1 + (1-r) S2) / sqrt(r^2 + (1-r)^2)`` and ``y = r y1 + (1-r) y2`` (Att-CRNN paper, section on
-    between-class training). The divisor keeps the energy of centred signals, so that the pictures' mean is
-    taken out before and put back after. Where a partner is of the same class, the clip stays as it is.
-    """
-    ratio = ratios.astype(np.float32)
-    same = np.argmax(targets, axis=1) == np.argmax(targets[partners], axis=1)
-    ratio[same] = 1.0
-    r = ratio[:, None, None, None]
-    centre = np.float32(pictures.mean())
-    first, second = pictures - centre, pictures[partners] - centre
-    divisor = np.sqrt(r**2 + (1.0 - r) ** 2)
-    mixed = (r * first + (1.0 - r) * second) / divisor + centre
-    y = ratio[:, None]
-    return mixed.astype(np.float32), (y * targets + (1.0 - y) * targets[partners]).astype(np.float32)
-
-
-def augment_batch(frames_db: np.ndarray, config: TrainingConfig, rng: np.random.Generator) -> np.ndarray:
-    """What is done to frames in dB, before they become pictures."""
+    """What is done to frames (n, mels, frames) and one-hot targets (n, classes), before they are pictures."""
     if config.time_shift:
-        frames_db = shift_time(frames_db, rng)
+        frames = shift_time(frames, rng)
+    if config.time_scale:
+        frames = scale_time(frames, _pair(config.time_scale), rng)
+    if config.mel_shift:
+        frames = shift_mels(frames, config.mel_shift, rng)
+    powers_mix = config.mixing_kind == "power" and rng.random() < config.mixing
+    if not (powers_mix or config.filter_db or config.gain_db or config.noise_floor_db):
+        return frames, targets
+    # From here on in dB. Nothing is multiplied where it is so already: the same bits.
+    if config.decibels_per_unit != 1.0:
+        frames = frames * np.float32(config.decibels_per_unit)
+    if config.filter_db:
+        low, high = config.filter_bands
+        bands = (int(low), int(high))
+        frames = filter_bands(frames, _pair(config.filter_db), bands, config.filter_kind, rng)
+    if config.gain_db:
+        frames = add_gain(frames, _pair(config.gain_db), rng)
+    if powers_mix:
+        partners = rng.permutation(len(frames))
+        frames, targets = mix_powers(frames, targets, partners, mixing_ratios(len(frames), config, rng))
     if config.noise_floor_db:
-        low, high = config.noise_floor_db
-        frames_db = add_noise_floor(frames_db, (low, high), rng)
-    return frames_db
+        frames = add_noise_floor(frames, _pair(config.noise_floor_db), rng)
+    if config.decibels_per_unit != 1.0:
+        frames = frames / np.float32(config.decibels_per_unit)
+    return frames, targets
+
+
+def augment_pictures(
+    pictures: np.ndarray, targets: np.ndarray, config: TrainingConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is done to a batch of pictures (n, 1, mels, frames) and their targets (n, classes)."""
+    if config.mixing_kind != "power" and rng.random() < config.mixing:
+        mix = mix_up if config.mixing_kind == "mixup" else mix_between_classes
+        partners = rng.permutation(len(pictures))
+        pictures, targets = mix(pictures, targets, partners, mixing_ratios(len(pictures), config, rng))
+    if config.mixstyle and rng.random() < config.mixstyle:
+        partners = rng.permutation(len(pictures))
+        ratios = rng.beta(config.mixstyle_alpha, config.mixstyle_alpha, len(pictures))
+        pictures = mix_styles(pictures, partners, ratios)
+    if config.frequency_masks:
+        masks = (config.frequency_masks, config.frequency_mask_mels)
+        pictures = mask_mels(pictures, *masks, rng, config.mask_fill)
+    if config.time_masks:
+        masks = (config.time_masks, config.time_mask_frames)
+        pictures = mask_times(pictures, *masks, rng, config.mask_fill)
+    return pictures, targets
+
+
+def mask_mels(
+    pictures: np.ndarray, masks: int, width: int, rng: np.random.Generator, fill: str = "zero"
+) -> np.ndarray:
+    """Blank up to ``width`` neighbouring mel bands, ``masks`` times per picture (n, 1, mels, frames).
+
+    SpecAugment (Park et al. 2019, section 2). ``fill``: with 0 or, ``"mean"``, with the picture's mean.
+    """
+    blank = _draw_masks(len(pictures), pictures.shape[2], masks, width, rng)
+    return _fill(pictures, blank[:, None, :, None], fill)
+
+
+def mask_times(
+    pictures: np.ndarray, masks: int, width: int, rng: np.random.Generator, fill: str = "zero"
+) -> np.ndarray:
+    """Blank up to ``width`` neighbouring frames; otherwise as `mask_mels`."""
+    blank = _draw_masks(len(pictures), pictures.shape[3], masks, width, rng)
+    return _fill(pictures, blank[:, None, None, :], fill)
+
+
+def _draw_masks(count: int, size: int, masks: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Where masks lie, (count, size) of bool; every place of a mask is as likely as any other."""
+    places = np.arange(size)
+    blank = np.zeros((count, size), dtype=bool)
+    for _ in range(masks):
+        widths = rng.integers(min(width, size) + 1, size=count)
+        starts = (rng.random(count) * (size - widths + 1)).astype(np.int64)
+        blank |= (places >= starts[:, None]) & (places < (starts + widths)[:, None])
+    return blank
+
+
+def _fill(pictures: np.ndarray, blank: np.ndarray, fill: str) -> np.ndarray:
+    filling = pictures.mean(axis=(1, 2, 3), keepdims=True) if fill == "mean" else np.float32(0.0)
+    return np.where(blank, filling, pictures)
+
+
+def _pair(limits: list[float]) -> tuple[float, float]:
+    low, high = limits
+    return float(low), float(high)

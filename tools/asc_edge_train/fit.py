@@ -1,8 +1,8 @@
-"""Training one network: Adam, Keras's time decay, soft labels, and checkpoints that resume exactly."""
+"""Training one network: mini-batches, schedules, weight averages, and a history of every epoch."""
 
 from __future__ import annotations
 
-import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from asc_edge.atomic import write_atomically
-from asc_edge_train.augment import augment_batch, draw_epoch, mask_mels, mix_between_classes
-from asc_edge_train.features import pictures
+from asc_edge_train.arithmetic import Precision, deterministic, pick_device, pick_precision
+from asc_edge_train.augment import augment_frames, augment_pictures, draw_epoch
+from asc_edge_train.crossval import metric_score
+from asc_edge_train.features import network_input
+from asc_edge_train.fit_state import FitState
 from asc_edge_train.models import build_network
 from asc_edge_train.recipe import MemberConfig
-from asc_edge_train.training_config import TrainingConfig
+from asc_edge_train.schedule import learning_rate
 
-__all__ = ["FitResult", "TrainingSet", "decayed_rate", "fit_network", "infer", "learning_rate"]
+__all__ = ["FitResult", "TrainingSet", "fit_network", "infer"]
 
 CHECKPOINT_EVERY = 4
+# Posteriors below it count as this, in the loss of held-out clips.
+_LEAST_POSTERIOR = 1e-12
+_NOT_LOOKED = {"validation_loss": None, "validation_score": None, "validation_macro_f1": None}
 
 
 @dataclass(frozen=True)
@@ -31,39 +36,46 @@ class TrainingSet:
     Attributes
     ----------
     frames_db : ndarray of shape (variants, clips, mels, frames)
-        All clips of the table; only those in ``rows`` are ever looked at.
+        All clips of the table; only those in ``rows`` and ``validation_rows`` are ever looked at.
     rows : ndarray of int
         Clips to train on.
     classes : ndarray of int
         Class of every clip of the table.
     class_count : int
         Classes of the network's answer.
+    validation_rows : ndarray of int, optional
+        Held-out clips whose loss and score go into the history. Nothing is chosen by them.
+    weights_root : Path, optional
+        Folder of published weights that a network may start from.
     """
 
     frames_db: np.ndarray
     rows: np.ndarray
     classes: np.ndarray
     class_count: int
+    validation_rows: np.ndarray | None = None
+    weights_root: Path | None = None
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained network and the mean loss of every epoch."""
+    """A trained network, on the CPU, and a record of every epoch.
+
+    Attributes
+    ----------
+    history : list of dict
+        ``epoch`` (1 for the first), ``loss`` (mean of the epoch's batches), ``learning_rate`` (of the last
+        update), ``seconds``, and of the held-out clips ``validation_loss``, ``validation_score`` (accuracy)
+        and ``validation_macro_f1``; these are None in epochs without a look at them.
+    """
 
     network: nn.Module
-    losses: list[float]
+    history: list[dict[str, Any]]
 
-
-def decayed_rate(rate: float, decay: float, updates: int) -> float:
-    """Learning rate after a number of updates: Keras's time decay, ``rate / (1 + decay * updates)``."""
-    return rate / (1.0 + decay * updates)
-
-
-def learning_rate(config: TrainingConfig, updates: int, total: int) -> float:
-    """Learning rate after ``updates`` of ``total`` updates, with the recipe's annealing."""
-    rate = decayed_rate(config.learning_rate, config.lr_decay, updates)
-    annealed = total * config.anneal_epochs // config.epochs
-    return rate * min(1.0, (total - updates) / annealed) if annealed else rate
+    @property
+    def losses(self) -> list[float]:
+        """Mean loss of every epoch."""
+        return [record["loss"] for record in self.history]
 
 
 def fit_network(
@@ -73,6 +85,7 @@ def fit_network(
     *,
     checkpoint: Path | None = None,
     progress: Callable[[int], None] = lambda epochs: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda record: None,
     stop_after: int | None = None,
 ) -> FitResult:
     """Train a member's network; the same seed and data give the same network.
@@ -82,121 +95,168 @@ def fit_network(
 
     Parameters
     ----------
+    progress, on_epoch : callable
+        Told of each epoch: that it is done, and its record. A run that resumes tells of the epochs before
+        as well: ``progress`` of all at once, ``on_epoch`` of one after the other.
     stop_after : int, optional
         Leave after this many epochs with the checkpoint written, as an interruption would.
+
+    Raises
+    ------
+    ConfigError
+        When the recipe's network doesn't fit, or its device isn't there.
     """
     config = member.training
+    device = pick_device(config.device)
+    precision = pick_precision(config.autocast, device)
     torch.manual_seed(_torch_seed([*seed, 0]))
-    network = build_network(member.network, training.frames_db.shape[2], training.class_count)
-    network = network.to(memory_format=torch.channels_last)  # twice as fast on one core
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    network = build_network(
+        member.network,
+        training.frames_db.shape[2],
+        training.class_count,
+        weights_folder=training.weights_root,
     )
-    losses = _resume(checkpoint, network, optimiser)
-    progress(len(losses))
-    network.train()
-    for epoch in range(len(losses), config.epochs):
-        losses.append(
-            _train_epoch(member, network, optimiser, training, seed=[*seed, 1 + epoch], epoch=epoch)
-        )
-        last = epoch + 1 == config.epochs or epoch + 1 == stop_after
-        if checkpoint is not None and (last or (epoch + 1) % CHECKPOINT_EVERY == 0):
-            _write_checkpoint(checkpoint, network, optimiser, losses)
-        progress(1)
-        if epoch + 1 == stop_after:
-            break
-    network.eval()
-    return FitResult(network, losses)
+    # Channels last: twice as fast on one core.
+    network = network.to(device=device, memory_format=torch.channels_last)
+    state = FitState(network, config, precision)
+    state.resume(checkpoint)
+    progress(len(state.history))
+    for record in state.history:
+        on_epoch(record)
+    with deterministic(device):
+        for epoch in range(len(state.history), config.epochs):
+            state.history.append(_run_epoch(member, state, training, precision, seed=seed, epoch=epoch))
+            last = epoch + 1 in {config.epochs, stop_after}
+            if checkpoint is not None and (last or (epoch + 1) % CHECKPOINT_EVERY == 0):
+                state.save(checkpoint)
+            progress(1)
+            on_epoch(state.history[-1])
+            if epoch + 1 == stop_after:
+                break
+    return FitResult(state.answering.eval().cpu(), state.history)
 
 
 @torch.inference_mode()
 def infer(
-    network: nn.Module, frames_db: np.ndarray, floor_db: float, kind: str, batch: int = 64
+    network: nn.Module,
+    frames_db: np.ndarray,
+    floor_db: float | None,
+    kind: str,
+    batch: int = 64,
+    *,
+    shifts: int = 1,
 ) -> np.ndarray:
-    """What a member's network answers for frames (n, mels, frames): posteriors or embeddings, float32."""
+    """What a member's network answers for frames (n, mels, frames): posteriors or embeddings, float32.
+
+    Parameters
+    ----------
+    shifts : int
+        Answer the mean over so many rolls of each clip along time, evenly apart; 1 for the clip alone.
+    """
     network.eval()
+    device = next(network.parameters()).device
     answers = []
     for start in range(0, len(frames_db), batch):
-        picture = torch.from_numpy(pictures(frames_db[start : start + batch], floor_db))
-        if kind == "posterior":
-            answers.append(torch.softmax(network(picture), dim=1).numpy())
-        else:
-            answers.append(network.embed(picture).numpy())  # type: ignore[operator]
+        frames = frames_db[start : start + batch]
+        turns = []
+        for number in range(shifts):
+            turned = np.roll(frames, number * frames.shape[2] // shifts, axis=2) if number else frames
+            picture = torch.from_numpy(network_input(turned, floor_db)).to(device)
+            if kind == "posterior":
+                turns.append(torch.softmax(network(picture), dim=1).cpu().numpy())
+            else:
+                turns.append(network.embed(picture).cpu().numpy())  # type: ignore[operator]
+        answers.append(np.mean(turns, axis=0) if shifts > 1 else turns[0])
     return np.concatenate(answers)
+
+
+def _run_epoch(
+    member: MemberConfig,
+    state: FitState,
+    training: TrainingSet,
+    precision: Precision,
+    *,
+    seed: list[int],
+    epoch: int,
+) -> dict[str, Any]:
+    """Train one epoch, look at the held-out clips where it is time to, and put it on record."""
+    started = time.perf_counter()
+    loss, rate = _train_epoch(member, state, training, precision, seed=[*seed, 1 + epoch], epoch=epoch)
+    every = member.training.validate_every
+    held_out = training.validation_rows
+    look = every and held_out is not None and len(held_out) and (epoch + 1) % every == 0
+    held_out_figures = _validate(member, state.answering, training) if look else _NOT_LOOKED
+    return {
+        "epoch": epoch + 1,
+        "loss": loss,
+        **held_out_figures,
+        "learning_rate": rate,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
 
 
 def _train_epoch(
     member: MemberConfig,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    state: FitState,
     training: TrainingSet,
+    precision: Precision,
     *,
     seed: list[int],
     epoch: int,
-) -> float:
+) -> tuple[float, float]:
+    """Mean loss of an epoch's batches, and the rate of its last update."""
     config = member.training
     rng = np.random.default_rng(seed)
     torch.manual_seed(_torch_seed(seed))
+    state.network.train()
     drawn = training.rows[
         draw_epoch(training.classes[training.rows], config.samples_per_epoch, config.balance, rng)
     ]
     batches = max(1, config.samples_per_epoch // config.batch)
-    total = 0.0
+    total, rate = 0.0, 0.0
     for number, rows in enumerate(np.array_split(drawn, batches)):
         rate = learning_rate(config, epoch * batches + number, config.epochs * batches)
-        for group in optimiser.param_groups:
+        for group in state.optimiser.param_groups:
             group["lr"] = rate
-        picture, target = _make_batch(training, rows, member.floor_db, config, rng)
-        optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.autocast == "bfloat16"):
-            logits = network(picture)
+        picture, target = _make_batch(member, training, rows, rng)
+        with precision.autocast():
+            logits = state.network(picture.to(precision.device))
         # Against soft targets the cross-entropy is the KL divergence plus a constant.
-        loss = nn.functional.cross_entropy(logits.float(), target)
-        loss.backward()
-        optimiser.step()
+        loss = nn.functional.cross_entropy(
+            logits.float(), target.to(precision.device), label_smoothing=config.label_smoothing
+        )
+        state.step(loss, config.clip_norm)
         total += float(loss.detach()) / batches
-    return total
+    return total, rate
+
+
+def _validate(member: MemberConfig, network: nn.Module, training: TrainingSet) -> dict[str, Any]:
+    """Mean loss and scores of the network's answers for the held-out clips as they are (variant 0)."""
+    assert training.validation_rows is not None
+    truth = training.classes[training.validation_rows]
+    frames = training.frames_db[0][training.validation_rows]
+    posteriors = infer(network, frames, member.floor_db, "posterior")
+    predicted = posteriors.argmax(axis=1)
+    own = np.maximum(posteriors[np.arange(len(truth)), truth], _LEAST_POSTERIOR)
+    return {
+        "validation_loss": float(-np.mean(np.log(own))),
+        "validation_score": metric_score("accuracy", truth, predicted),
+        "validation_macro_f1": metric_score("macro_f1", truth, predicted),
+    }
 
 
 def _make_batch(
-    training: TrainingSet, rows: np.ndarray, floor_db: float, config: TrainingConfig, rng: np.random.Generator
+    member: MemberConfig, training: TrainingSet, rows: np.ndarray, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     variants = rng.integers(len(training.frames_db), size=len(rows))
     frames = np.stack([training.frames_db[v, row] for v, row in zip(variants, rows, strict=True)])
-    picture = pictures(augment_batch(frames, config, rng), floor_db)
     target = np.eye(training.class_count, dtype=np.float32)[training.classes[rows]]
-    if rng.random() < config.mixing:
-        picture, target = mix_between_classes(
-            picture, target, rng.permutation(len(rows)), rng.random(len(rows))
-        )
-    picture = mask_mels(picture, config.frequency_masks, config.frequency_mask_mels, rng)
+    frames, target = augment_frames(frames, target, member.training, rng)
+    picture = network_input(frames, member.floor_db)
+    picture, target = augment_pictures(picture, target, member.training, rng)
     tensor = torch.from_numpy(picture).contiguous(memory_format=torch.channels_last)
     return tensor, torch.from_numpy(target)
 
 
 def _torch_seed(seed: list[int]) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _write_checkpoint(
-    path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, losses: list[float]
-) -> None:
-    state: dict[str, Any] = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "losses": losses,
-    }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomically(path, buffer.getvalue())
-
-
-def _resume(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer) -> list[float]:
-    """Losses of the epochs that are done already; network and optimiser are set to where they were."""
-    if path is None or not path.exists():
-        return []
-    # weights_only: a checkpoint is read as data; it can't run code.
-    state = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    return list(state["losses"])

@@ -1,0 +1,102 @@
+"""Augmentation of log-mel frames (n, mels, frames) in dB: time, mels, level, filter, noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["add_gain", "add_noise_floor", "filter_bands", "scale_time", "shift_mels", "shift_time"]
+
+
+def shift_time(frames_db: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Roll every clip (n, mels, frames) along time by an amount of its own."""
+    shifted = np.empty_like(frames_db)
+    for row, by in enumerate(rng.integers(frames_db.shape[2], size=len(frames_db))):
+        shifted[row, :, by:] = frames_db[row, :, : frames_db.shape[2] - by]
+        shifted[row, :, :by] = frames_db[row, :, frames_db.shape[2] - by :]
+    return shifted
+
+
+def scale_time(frames_db: np.ndarray, speeds: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Play every clip (n, mels, frames) at a speed of its own, from ``speeds``, lowest and highest.
+
+    The clip's frames are resampled along time in straight lines. A slower one is cut at a random place, a
+    faster one begins anew when it is over. Faster and slower are drawn equally often where the limits are
+    each other's inverse.
+    """
+    count, _, frames = frames_db.shape
+    factors = np.exp(rng.uniform(*np.log(speeds), size=count))
+    starts = rng.random(count) * np.maximum(0.0, (frames - 1) * (1.0 - factors))
+    scaled = np.empty_like(frames_db)
+    for row, (factor, start) in enumerate(zip(factors, starts, strict=True)):
+        place = (start + factor * np.arange(frames)) % frames
+        before = place.astype(np.int64)
+        weight = (place - before).astype(np.float32)
+        first = frames_db[row].take(before, axis=1)
+        scaled[row] = first + weight * (frames_db[row].take((before + 1) % frames, axis=1) - first)
+    return scaled
+
+
+def shift_mels(frames_db: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """Move every clip (n, mels, frames) along the mel axis by up to ``most`` bands, up or down.
+
+    What a change of pitch looks like on a mel scale, roughly. Bands that have no source repeat the last one.
+    """
+    count, mels, _ = frames_db.shape
+    shifted = np.empty_like(frames_db)
+    for row, by in enumerate(rng.uniform(-most, most, count)):
+        place = np.clip(np.arange(mels) - by, 0.0, mels - 1.0)
+        before = place.astype(np.int64)
+        weight = (place - before).astype(np.float32)[:, None]
+        first = frames_db[row].take(before, axis=0)
+        after = frames_db[row].take(np.minimum(before + 1, mels - 1), axis=0)
+        shifted[row] = first + weight * (after - first)
+    return shifted
+
+
+def add_gain(frames_db: np.ndarray, gain_db: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Make every clip (n, mels, frames) louder or softer by a gain of its own."""
+    return frames_db + rng.uniform(*gain_db, size=(len(frames_db), 1, 1)).astype(np.float32)
+
+
+def filter_bands(
+    frames_db: np.ndarray,
+    gain_db: tuple[float, float],
+    bands: tuple[int, int],
+    kind: str,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Send every clip (n, mels, frames) through a random filter.
+
+    FilterAugment (Nam, Kim and Park 2022, section 2): the mel axis is cut at random into ``bands[0]`` to
+    ``bands[1]`` bands. ``"step"`` gives each a gain of its own; ``"linear"`` draws straight lines between
+    gains at their edges.
+    """
+    count, mels, _ = frames_db.shape
+    curves = np.empty((count, mels, 1), dtype=np.float32)
+    for row, number in enumerate(rng.integers(bands[0], bands[1] + 1, size=count)):
+        parts = min(int(number), mels - 1)
+        cuts = np.sort(rng.permutation(mels - 2)[: parts - 1] + 1)
+        edges = np.concatenate([[0], cuts, [mels - 1]])
+        gains = rng.uniform(*gain_db, size=parts + 1)
+        if kind == "step":
+            curves[row, :, 0] = gains[np.searchsorted(edges[1:-1], np.arange(mels), side="right")]
+        else:
+            curves[row, :, 0] = np.interp(np.arange(mels), edges, gains)
+    return frames_db + curves
+
+
+def add_noise_floor(
+    frames_db: np.ndarray, level_db: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """Lay noise of equal power in every cell under clips (n, mels, frames) in dB.
+
+    Its level is drawn per clip, relative to the clip's loudest cell, and it wavers from cell to cell as the
+    power of noise does. Corpora differ in their own noise floor (8-bit sources, codecs), and without this
+    the floor would tell the networks which corpus a clip is from.
+    """
+    peak = frames_db.max(axis=(1, 2), keepdims=True)
+    level = rng.uniform(*level_db, size=(len(frames_db), 1, 1)).astype(np.float32)
+    waver = rng.standard_exponential(frames_db.shape, dtype=np.float32)
+    noise = np.power(np.float32(10.0), (peak + level) / 10.0) * waver
+    power = np.power(np.float32(10.0), frames_db / 10.0) + noise
+    return 10.0 * np.log10(np.maximum(power, 1e-30), dtype=np.float32)
