@@ -125,7 +125,7 @@ class EfficientAtMn(nn.Module):
     """Network of the mn family, for frames of `asc_edge.presets.EFFICIENTAT_MN` (128 bands at 32 kHz).
 
     Any length of at least a frame goes in: the published networks were trained on 10 s. A new one has
-    torchvision's initialisation; `load_published` gives it AudioSet's weights.
+    torchvision's initialisation; `models.weights.load_published` gives it AudioSet's weights.
 
     Parameters
     ----------
@@ -177,20 +177,12 @@ class EfficientAtMn(nn.Module):
         """Logits (batch, classes) of frames (batch, 1, mels, frames)."""
         return self.classify(self.embed(frames))
 
-    def load_published(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take a published state dict; its last layer only where the number of classes is the same.
-
-        Raises
-        ------
-        ConfigError
-            If names or shapes are those of another network.
-        """
-        state = dict(state)
-        own = self.state_dict()
+    def published_state(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A published state dict as this network takes it: other classes have a last layer of their own."""
+        state, own = dict(state), self.state_dict()
         if state.get(_HEAD_WEIGHT, own[_HEAD_WEIGHT]).shape != own[_HEAD_WEIGHT].shape:
-            # AudioSet's classes are not these: the last layer is learnt anew.
             state[_HEAD_WEIGHT], state[_HEAD_BIAS] = own[_HEAD_WEIGHT], own[_HEAD_BIAS]
-        self.load_state_dict(state)
+        return state
 
 
 def _initialise(module: nn.Module) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 from asc_edge.errors import ConfigError
 
-__all__ = ["file_sha256", "find_weights", "load_published", "read_state"]
+__all__ = ["file_sha256", "find_weights", "load_published", "load_state", "read_state"]
 
 
 def find_weights(name: str, folder: Path | None) -> Path:
@@ -78,9 +78,20 @@ def load_published(network: nn.Module, path: Path) -> None:
         When the file is damaged or of another network.
     """
     state = read_state(path)
-    load = getattr(network, "load_published", network.load_state_dict)
+    adapt = getattr(network, "published_state", None)
+    load_state(network, adapt(state) if adapt else state, path)
+
+
+def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load a state dict that was read from a file.
+
+    Raises
+    ------
+    ConfigError
+        When it is of another network.
+    """
     try:
-        load(state)
+        network.load_state_dict(state)
     except RuntimeError as error:
         # The first line names the class, the others every name that doesn't fit.
         detail = " ".join(str(error).splitlines()[1:2]).strip()

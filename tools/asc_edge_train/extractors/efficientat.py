@@ -1,0 +1,71 @@
+"""EfficientAT mn04 (AudioSet; Schmid et al. 2023) as an extractor: one embedding of the whole clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asc_edge.errors import ConfigError
+from asc_edge.frontend import log_mel
+from asc_edge.presets import EFFICIENTAT_MN
+from asc_edge_train.extractors.base import FrozenExtractor, at_least, choices, read_options, repeat_whole
+from asc_edge_train.models.efficientat import EfficientAtMn
+from asc_edge_train.models.weights import find_weights, load_published
+
+__all__ = ["EfficientAtExtractor"]
+
+_SIZES = {"embedding": 384, "logits": 527}
+_WIDTH = 0.4
+# Centred frames of fewer samples would have nothing to reflect.
+_LEAST_SAMPLES = EFFICIENTAT_MN.fft_length
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """Options of an EfficientAT extractor.
+
+    Attributes
+    ----------
+    outputs : tuple of {"embedding", "logits"}
+        The pooled last maps, and the logits of AudioSet's 527 classes.
+    repeat_to_s : float
+        Shorter clips are repeated, as a whole, as often as comes nearest to this: the network was trained on
+        10 s. 0 leaves them as they are.
+    """
+
+    weights: str = "efficientat_mn04_as/mn04_as_mAP_432.pt"
+    outputs: tuple[str, ...] = ("embedding", "logits")
+    repeat_to_s: float = 10.0
+
+
+class EfficientAtExtractor(FrozenExtractor):
+    """mn04's embedding and logits of a whole clip at 32 kHz, of any length."""
+
+    sample_rate_hz = EFFICIENTAT_MN.sample_rate_hz
+
+    def __init__(self, options: dict[str, Any], weights: Path) -> None:
+        read = read_options(_Options, options, "extractor efficientat_mn04")
+        choices("extractor efficientat_mn04", "outputs", read.outputs, _SIZES)
+        if not 0 <= read.repeat_to_s <= 60:
+            raise ConfigError(
+                f"extractor efficientat_mn04: repeat_to_s is {read.repeat_to_s}; give 0 to 60 s"
+            )
+        self.outputs = sum(_SIZES[name] for name in read.outputs)
+        super().__init__("efficientat_mn04", read, find_weights(read.weights, weights))
+
+    def _load(self) -> EfficientAtMn:
+        assert self.path is not None
+        network = EfficientAtMn(mels=EFFICIENTAT_MN.mels, classes=_SIZES["logits"], width=_WIDTH)
+        load_published(network, self.path)
+        return network.eval()
+
+    def _embed(self, clip: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        clip = repeat_whole(clip, round(self.options.repeat_to_s * sample_rate_hz))
+        frames = log_mel(at_least(clip, _LEAST_SAMPLES), EFFICIENTAT_MN)
+        embedding = self.network.embed(torch.from_numpy(frames)[None])
+        answers = {"embedding": embedding, "logits": self.network.classify(embedding)}
+        return torch.cat([answers[name] for name in self.options.outputs], dim=1)[0].numpy()

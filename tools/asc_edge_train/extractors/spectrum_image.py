@@ -1,0 +1,59 @@
+"""Spectrograms as colour images: as the Deep Spectrum toolkit draws them, and the same without drawing.
+
+CRNN + Deep Spectrum + late fusion, section on deep spectrum features: the plot of a mel spectrogram in dB,
+227 pixels square, without axes, low frequencies at the bottom, colours from the clip's minimum to maximum.
+"""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+__all__ = ["RENDERERS", "RESIZE_FILTERS", "drawn_image", "resized", "table_image"]
+
+# The toolkit's plot: one inch at this resolution.
+IMAGE_PIXELS = 227
+RESIZE_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+def table_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
+    """Image (227, 227, 3) uint8 of cells (mels, frames): colours by table, nearest cell per pixel.
+
+    What `drawn_image` draws but for the pixels that the border of two cells runs through.
+    """
+    low, high = float(cells_db.min()), float(cells_db.max())
+    # A clip of one level all through, like silence, has the map's first colour, as it has in a plot.
+    scaled = (cells_db - low) / (high - low) if high > low else np.zeros_like(cells_db)
+    colours = matplotlib.colormaps[colour_map](scaled[::-1], bytes=True)[..., :3]
+    return resized(np.ascontiguousarray(colours), IMAGE_PIXELS, "nearest")
+
+
+def drawn_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
+    """Image (227, 227, 3) uint8 of cells (mels, frames), drawn as the toolkit draws it.
+
+    Rows are evenly spaced. The toolkit's axis of Hz on a mel-like scale differs from that by parts of a row.
+    """
+    figure = Figure(figsize=(1, 1), dpi=IMAGE_PIXELS)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False)
+    axes.axis("off")
+    axes.pcolormesh(cells_db, cmap=colour_map, vmin=cells_db.min(), vmax=cells_db.max())
+    axes.set_xlim(0, cells_db.shape[1])
+    axes.set_ylim(0, cells_db.shape[0])
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def resized(image: np.ndarray, pixels: int, how: str) -> np.ndarray:
+    """Image (h, w, 3) uint8 resized to (pixels, pixels, 3); `how` is one of `RESIZE_FILTERS`."""
+    return np.asarray(Image.fromarray(image).resize((pixels, pixels), RESIZE_FILTERS[how]))
+
+
+RENDERERS = {"table": table_image, "matplotlib": drawn_image}
