@@ -17,15 +17,19 @@ KITCHEN_FIELDS = ("filename", "fold", "target", "category", "recordist", "source
 MANIFEST_FIELDS = ("set", "filename", "seconds", "source", "licence", "note")
 
 
-def write_sound(path: Path, kind: str, seconds: float = 1.0, rate_hz: int = RATE_HZ) -> None:
-    """A tone whose pitch belongs to its kind, under noise of its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(zlib.crc32(str(path.name).encode()))
+def tone(name: str, kind: str, seconds: float, rate_hz: int) -> np.ndarray:
+    """A tone whose pitch belongs to its kind, under noise of its own name's."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
     pitch_hz = 150.0 * 2 ** (zlib.crc32(kind.encode()) % 40 / 8)
     beat = 0.6 + 0.4 * np.sin(2 * np.pi * rng.uniform(1, 3) * time_s)
-    samples = 0.4 * beat * np.sin(2 * np.pi * pitch_hz * time_s) + 0.01 * rng.standard_normal(len(time_s))
-    soundfile.write(path, samples, rate_hz, subtype="PCM_16")
+    return 0.4 * beat * np.sin(2 * np.pi * pitch_hz * time_s) + 0.01 * rng.standard_normal(len(time_s))
+
+
+def write_sound(path: Path, kind: str, seconds: float = 1.0, rate_hz: int = RATE_HZ) -> None:
+    """A tone whose pitch belongs to its kind, under noise of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone(path.name, kind, seconds, rate_hz), rate_hz, subtype="PCM_16")
 
 
 def write_rows(

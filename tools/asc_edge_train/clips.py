@@ -184,6 +184,13 @@ def assign_folds(clips: Iterable[Clip], folds: int, seed: int) -> list[Clip]:
     Greedy: groups from the largest to the smallest, each to the fold where its classes are scarcest, then to
     the smallest fold. Clips that have a fold already count, and pull the rest of their group with them.
     Evaluation clips stay as they are.
+
+    Raises
+    ------
+    FoldLeakError
+        When a group stands in several folds.
+    DataError
+        When a clip has a fold beyond the last.
     """
     clips = list(clips)
     members: dict[str, list[Clip]] = defaultdict(list)
@@ -208,6 +215,8 @@ def assign_folds(clips: Iterable[Clip], folds: int, seed: int) -> list[Clip]:
         given = {clip.fold for clip in members[name]} - {0}
         if len(given) > 1:
             raise FoldLeakError(f"recording {name!r} stands in folds {sorted(given)}: merge the group first")
+        if given and max(given) > folds:
+            raise DataError(f"recording {name!r} stands in fold {max(given)}, and there are to be {folds}")
         if given:
             settle(name, given.pop())
     for name in names:

@@ -43,8 +43,8 @@ def guess_layout(data: Path) -> str:
 
     folder = inner_folder(data, "ESC-50-master", "ESC-10-master", "UrbanSound8K")
     found = next((layout for mark, layout in _MARKS if (folder / mark).exists()), None)
-    if found is None and (folder / "meta.txt").is_file():
-        found = _by_meta(folder)
+    if found is None:
+        found = _by_list(folder)
     inside = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if found is None and set(GENRES) <= set(inside):
         found = "gtzan"
@@ -57,11 +57,13 @@ def guess_layout(data: Path) -> str:
     return found
 
 
-def _by_meta(folder: Path) -> str | None:
-    """The two DCASE sets have lists of the same form; file names and sessions tell them apart."""
-    first = next(iter(read_lines(folder / "meta.txt")), "").split("\t")
-    if "Node" in first[0] or (len(first) > 2 and re.fullmatch(r"s\d+\s*", first[2])):
-        return "dcase2018-task5"
-    if "task5" in folder.name:
-        return "dcase2018-task5"
-    return "dcase2017-task1" if (folder / "evaluation_setup").is_dir() else None
+def _by_list(folder: Path) -> str | None:
+    """The older DCASE sets have lists of one form; file names and sessions tell them apart."""
+    setup = folder / "evaluation_setup"
+    lists = (folder / "meta.txt", setup / "evaluate.txt", setup / "evaluation.txt")
+    path = next((path for path in lists if path.is_file()), None)
+    if path is None or not setup.is_dir():
+        return None
+    first = next(iter(read_lines(path)), "").split("\t")
+    session = len(first) > 2 and re.fullmatch(r"s\d+\s*", first[2])
+    return "dcase2018-task5" if session or "task5" in folder.name else "dcase2017-task1"

@@ -2,7 +2,7 @@
 
 Development: ``audio/DevNode1_ex100_1.wav`` (node, session, segment), ``meta.txt`` (file, activity, session)
 and four folds in ``evaluation_setup``. Evaluation: ``audio/1.wav`` and so on; ``evaluation_setup/map.txt``
-tells which microphone node a file is from. The challenge ranks by the nodes that are not in the development part.
+tells which microphone node a file is from. The challenge ranks by nodes that the development part lacks.
 """
 
 from __future__ import annotations
