@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from asc_edge.frontend import picture
+from asc_edge_train.features import pictures
 from asc_edge_train.fit import TrainingSet, fit_network, infer
 from asc_edge_train.recipe import MemberConfig, TrainingConfig
 from asc_edge_train.schedule import decayed_rate, learning_rate
@@ -53,6 +55,17 @@ def training_set(rng: np.random.Generator, clips: int = 24) -> TrainingSet:
 
 def weights(network: torch.nn.Module) -> list[np.ndarray]:
     return [value.numpy() for value in network.state_dict().values()]
+
+
+# ---- input
+
+
+# Catches: clips of a batch scaled by the loudest of the batch instead of their own peak.
+def test_pictures_are_the_devices_pictures(rng: np.random.Generator) -> None:
+    frames = rng.normal(-40, 20, (70, 8, 12)).astype(np.float32)
+    ours = pictures(frames, -45.0)
+    for number in (0, 37, 69):
+        np.testing.assert_array_equal(ours[number], picture(frames[number : number + 1], -45.0))
 
 
 # ---- training

@@ -94,9 +94,14 @@ def add_noise_floor(
     power of noise does. Corpora differ in their own noise floor (8-bit sources, codecs), and without this
     the floor would tell the networks which corpus a clip is from.
     """
-    peak = frames_db.max(axis=(1, 2), keepdims=True)
-    level = rng.uniform(*level_db, size=(len(frames_db), 1, 1)).astype(np.float32)
-    waver = rng.standard_exponential(frames_db.shape, dtype=np.float32)
-    noise = np.power(np.float32(10.0), (peak + level) / 10.0) * waver
-    power = np.power(np.float32(10.0), frames_db / 10.0) + noise
-    return 10.0 * np.log10(np.maximum(power, 1e-30), dtype=np.float32)
+    levels = rng.uniform(*level_db, size=len(frames_db)).astype(np.float32)
+    noisy = np.empty_like(frames_db)
+    # Clip by clip, so that what is in between stays in the processor's cache.
+    for clip, level, out in zip(frames_db, levels, noisy, strict=True):
+        noise = rng.standard_exponential(clip.shape, dtype=np.float32)
+        noise *= np.power(np.float32(10.0), (clip.max() + level) / np.float32(10.0))
+        power = np.power(np.float32(10.0), clip / np.float32(10.0))
+        power += noise
+        np.log10(np.maximum(power, np.float32(1e-30), out=power), out=power)
+        np.multiply(power, np.float32(10.0), out=out)
+    return noisy
