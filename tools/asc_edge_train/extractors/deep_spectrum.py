@@ -27,6 +27,7 @@ from asc_edge_train.extractors.base import (
 from asc_edge_train.extractors.spectrum_image import RENDERERS, RESIZE_FILTERS, resized
 from asc_edge_train.extractors.tflite import TfliteNetwork
 from asc_edge_train.models.imagenet import IMAGE_NETWORKS, INITIALISERS, image_network
+from asc_edge_train.models.keras_files import KERAS_SUFFIXES
 
 __all__ = ["DeepSpectrumExtractor", "front_end"]
 
@@ -198,5 +199,5 @@ def _preprocessing(options: _Options, path: Path | None) -> str:
     how = options.preprocessing
     if how == "auto" and path is not None:
         # Keras's files expect what Caffe's networks did.
-        return "bgr_centred" if path.suffix in (".h5", ".hdf5") else "torchvision"
+        return "bgr_centred" if path.suffix in KERAS_SUFFIXES else "torchvision"
     return _TOOLKIT_PREPROCESSING.get(options.network, "") if how in ("auto", "toolkit") else how

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from asc_edge.errors import ConfigError, EngineError
+from asc_edge.errors import ConfigError
+from asc_edge_train.models.keras_files import KERAS_SUFFIXES, convolution_kernel, read_layers
 from asc_edge_train.models.torchvision_shim import torchvision_models
 from asc_edge_train.models.weights import load_state, read_state
 
 __all__ = ["IMAGE_NETWORKS", "INITIALISERS", "image_network"]
 
 INITIALISERS = ("keras", "torch")
-_KERAS_SUFFIXES = (".h5", ".hdf5")
 
 
 class ImageNetwork(NamedTuple):
@@ -97,7 +97,7 @@ def image_network(name: str, path: Path | None, *, seed: int = 0, initialiser: s
         network: nn.Module = getattr(torchvision_models(), name)(weights=None)
         if path is None and initialiser == "keras":
             network.apply(_keras_defaults)
-    if path is not None and path.suffix in _KERAS_SUFFIXES:
+    if path is not None and path.suffix in KERAS_SUFFIXES:
         if name != "squeezenet1_1":
             raise ConfigError(
                 f"{path}: of {name}, give torchvision's state dict ({IMAGE_NETWORKS[name].file})"
@@ -123,27 +123,16 @@ def _new_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _load_keras_squeezenet(network: nn.Module, path: Path) -> None:
-    """Keras's SqueezeNet without its top: kernels (height, width, in, out), each with its bias."""
-    try:
-        import h5py
-    except ImportError:
-        raise EngineError(f"{path.name} needs h5py; install it with: pip install 'asc-edge[train]'") from None
-    state: dict[str, torch.Tensor] = {}
-    try:
-        with h5py.File(path) as file:
-            for ours, theirs in _squeezenet_layers():
-                group = file[theirs]
-                for name in group.attrs["weight_names"]:
-                    value = torch.from_numpy(group[name][()])
-                    kernel = value.ndim == 4
-                    state[f"{ours}.{'weight' if kernel else 'bias'}"] = (
-                        value.permute(3, 2, 0, 1) if kernel else value
-                    )
-    except (OSError, KeyError, AttributeError):
-        raise ConfigError(f"{path}: is no Keras HDF5 file of SqueezeNet; get the file again") from None
+    """Keras's SqueezeNet without its top: a kernel and a bias in every layer."""
+    layers = read_layers(path)
     # The top isn't in the file, and isn't part of the embedding.
-    own = network.state_dict()
-    state |= {name: own[name] for name in own if name.startswith("classifier.")}
+    state = {name: value for name, value in network.state_dict().items() if name.startswith("classifier.")}
+    for ours, theirs in _squeezenet_layers():
+        for value in layers.get(theirs, {}).values():
+            if value.ndim == 4:
+                state[f"{ours}.weight"] = convolution_kernel(value)
+            else:
+                state[f"{ours}.bias"] = torch.from_numpy(value)
     load_state(network, state, path)
 
 

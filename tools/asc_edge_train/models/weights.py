@@ -10,12 +10,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from asc_edge.errors import ConfigError
 
 __all__ = ["file_sha256", "find_weights", "load_published", "load_state", "read_state"]
+
+_rebuild = np.empty(0).__reduce__()[0]
+# Under both names that NumPy has had for its innards.
+_ARRAYS: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")},
+    *((_rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+]
 
 
 def find_weights(name: str, folder: Path | None) -> Path:
@@ -57,8 +67,10 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         When the file is no checkpoint of tensors.
     """
     try:
-        # Weights only: a pickle from elsewhere could run anything.
-        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
+        # Weights only: a pickle from elsewhere could run anything. Training states beside the weights have
+        # arrays in them, which are harmless.
+        with torch.serialization.safe_globals(_ARRAYS):
+            stored: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile):
         raise ConfigError(f"{path}: is no PyTorch checkpoint of plain tensors; get the file again") from None
     for name in ("model", "state_dict"):
@@ -79,7 +91,11 @@ def load_published(network: nn.Module, path: Path) -> None:
     """
     state = read_state(path)
     adapt = getattr(network, "published_state", None)
-    load_state(network, adapt(state) if adapt else state, path)
+    try:
+        state = adapt(state) if adapt else state
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    load_state(network, state, path)
 
 
 def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
