@@ -7,66 +7,89 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asc_edge.bundle import Bundle, write_bundle
 from asc_edge.manifest import MemberSpec
 from asc_edge_train.clips import Clip, licence_family
 from asc_edge_train.export import export_onnx
-from asc_edge_train.fusing import FusedRun
+from asc_edge_train.figures import score_table
+from asc_edge_train.fusing import FusedScores
+from asc_edge_train.members import MemberScores
 from asc_edge_train.models import multiply_accumulates, parameter_count
-from asc_edge_train.networks import ALL_FOLDS, load_network
+from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_network
 from asc_edge_train.recipe import fingerprint
 from asc_edge_train.run import Run
 from asc_edge_train.storage import is_stamped, stamp
 
-__all__ = ["attribution", "heard_recordings", "make_bundle"]
+__all__ = ["attribution", "describe_bundle", "heard_recordings", "make_bundle"]
 
 # One recording per line, so that an evaluation can tell which clips a bundle was trained on.
 RECORDINGS_NAME = "recordings.txt"
 
 # Raised when what a bundle holds changes.
-_VERSION = 3
+_VERSION = 4
 
 
-def make_bundle(run: Run, fused: FusedRun) -> Path:
-    """Export the networks that ship and write ``<recipe>.ascb``; returns its path."""
-    path = run.out / f"{run.recipe.name}.ascb"
-    key = fingerprint(_VERSION, run.key, fused.figures)
+def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) -> Path:
+    """Export the networks of the fusion that ships and write ``<recipe>.ascb``; returns its path."""
+    recipe = run.recipe
+    path = run.options.out / f"{recipe.name}.ascb"
+    system = next(system for system in recipe.fusions if system.name == fused.name)
+    tasks = {name: _shipped_task(run, members[name]) for name in system.members}
+    key = fingerprint(_VERSION, fused.key, [task.key for task in tasks.values()], _facts(run))
     if is_stamped(path, key):
         Bundle.open(path)
         return path
     files: dict[str, bytes] = {
         "fusion.npz": fused.fusion.to_npz(),
-        "ATTRIBUTION.md": attribution(run.clips, run.recipe.name).encode(),
+        "ATTRIBUTION.md": attribution(run.clips, recipe.name).encode(),
         RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in run.clips})).encode(),
     }
-    members, costs = [], {}
-    for member in run.recipe.members:
-        task = next(task for task in run.tasks if task.member.name == member.name and task.fold == ALL_FOLDS)
-        config = run.recipe.front_ends[member.front_end]
-        frames = config.frames(round(run.recipe.window_s * run.recipe.sample_rate_hz))
+    specs, costs = [], {}
+    for name, task in tasks.items():
+        member, svm = task.member, members[name].svm
+        config = recipe.front_ends[member.front_end]
+        frames = config.frames(round(recipe.window_s * recipe.sample_rate_hz))
         network = load_network(task, config.mels)
-        costs[member.name] = {
+        costs[name] = {
             "parameters": parameter_count(network),
             "multiply_accumulates": multiply_accumulates(network, config.mels, frames),
         }
-        files[f"{member.name}.onnx"] = export_onnx(network, member.kind, config.mels, frames)
-        svm = fused.svms.get(member.name)
+        files[f"{name}.onnx"] = export_onnx(network, member.kind, config.mels, frames)
         if svm is not None:
-            files[f"{member.name}.npz"] = svm.to_npz()
-        members.append(
+            files[f"{name}.npz"] = svm.to_npz()
+        assert member.floor_db is not None
+        specs.append(
             MemberSpec(
-                name=member.name,
+                name=name,
                 kind=member.kind,  # type: ignore[arg-type]
                 front_end=member.front_end,
                 floor_db=member.floor_db,
-                network=f"{member.name}.onnx",
-                outputs=len(run.recipe.labels) if svm is None else svm.outputs,
-                svm=None if svm is None else f"{member.name}.npz",
+                network=f"{name}.onnx",
+                outputs=len(recipe.labels) if svm is None else svm.outputs,
+                svm=None if svm is None else f"{name}.npz",
             )
         )
-    write_bundle(path, _manifest(run, fused, members, costs), files)
+    write_bundle(path, _manifest(run, fused, specs, costs), files)
     stamp(path, key)
     return path
+
+
+def _shipped_task(run: Run, member: MemberScores) -> NetworkTask:
+    point = member.notes.get("point", 0)
+    tasks = run.tasks_of(member.name)
+    return next(task for task in tasks if task.fold == ALL_FOLDS and task.point == point)
+
+
+def describe_bundle(path: Path) -> dict[str, Any]:
+    """What the report says about a bundle: its size, its seal and what its networks cost."""
+    opened = Bundle.open(path)
+    return {
+        "bytes": path.stat().st_size,
+        "sha256": opened.sha256,
+        "networks": opened.manifest.raw["training"]["networks"],
+    }
 
 
 def heard_recordings(bundle: Bundle) -> set[str]:
@@ -76,9 +99,9 @@ def heard_recordings(bundle: Bundle) -> set[str]:
     return set(bundle.read(RECORDINGS_NAME).decode("utf-8").splitlines())
 
 
-def _manifest(run: Run, fused: FusedRun, members: list[MemberSpec], costs: dict[str, Any]) -> dict[str, Any]:
+def _facts(run: Run) -> dict[str, Any]:
+    """What the manifest says that is in the recipe and the clip table alone."""
     recipe = run.recipe
-    figures = fused.figures["fusion"]
     return {
         "name": recipe.name,
         "version": recipe.version,
@@ -90,16 +113,6 @@ def _manifest(run: Run, fused: FusedRun, members: list[MemberSpec], costs: dict[
         "hop_s": recipe.hop_s,
         "silence_db": recipe.silence_db,
         "front_ends": {name: config.to_dict() for name, config in recipe.front_ends.items()},
-        "members": [asdict(member) for member in members],
-        "fusion": "fusion.npz",
-        "accuracy": {
-            "protocol": recipe.protocol,
-            "macro_f1": figures["macro_f1"],
-            "accuracy": figures["accuracy"],
-            "per_class_f1": {label: row["f1"] for label, row in figures["per_class"].items()},
-            "caveats": list(recipe.caveats),
-            "smoke": run.smoke,
-        },
         "training": {
             "recipe": recipe.name,
             "seed": run.seed,
@@ -108,9 +121,39 @@ def _manifest(run: Run, fused: FusedRun, members: list[MemberSpec], costs: dict[
             "clips_by_corpus": dict(sorted(Counter(clip.corpus for clip in run.clips).items())),
             "licences": dict(sorted(Counter(licence_family(clip.licence) for clip in run.clips).items())),
             "mappings": {layout: asdict(mapping) for layout, mapping in recipe.mappings.items()},
-            "networks": costs,
+        },
+        "accuracy": {
+            "protocol": recipe.protocol,
+            "caveats": list(recipe.caveats),
+            "smoke": run.options.smoke,
         },
         "licence": "weights: Apache-2.0; training recordings: see ATTRIBUTION.md",
+    }
+
+
+def _manifest(
+    run: Run, fused: FusedScores, members: list[MemberSpec], costs: dict[str, Any]
+) -> dict[str, Any]:
+    facts = _facts(run)
+    development = np.array([clip.part == "development" for clip in run.clips])
+    clips = [clip for clip in run.clips if clip.part == "development"]
+    truth = np.array([run.recipe.labels.index(clip.label) for clip in clips])
+    folds = np.array([clip.fold for clip in clips])
+    predicted = np.argmax(fused.posteriors[development], axis=1)
+    figures = score_table(truth, predicted, folds, run.recipe.labels)
+    used = {member.front_end for member in members}
+    return {
+        **facts,
+        "front_ends": {name: config for name, config in facts["front_ends"].items() if name in used},
+        "members": [asdict(member) for member in members],
+        "fusion": "fusion.npz",
+        "accuracy": {
+            **facts["accuracy"],
+            "macro_f1": figures["macro_f1"],
+            "accuracy": figures["accuracy"],
+            "per_class_f1": {label: row["f1"] for label, row in figures["per_class"].items()},
+        },
+        "training": {**facts["training"], "networks": costs},
     }
 
 

@@ -1,4 +1,4 @@
-"""The command ``asc-edge-train``: run, evaluate, report."""
+"""The command ``asc-edge-train``: run, evaluate, compare, report, recipes, fetch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ __all__ = ["main"]
 
 PROG = "asc-edge-train"
 DEFAULT_DATA = Path("../shared/data")
+DEFAULT_WEIGHTS = Path("../shared/weights")
 INTERRUPTED = 130
 
 _DESCRIPTION = "Trains, scores and reports the bundles that asc-edge runs on the device."
 _EXAMPLES = """\
   asc-edge-train run home --out runs/home              every stage; run it again to resume
   asc-edge-train run home --smoke --out /tmp/smoke     the same in a minute, on a few clips
+  asc-edge-train run esc50 --out runs/esc50            the paper's whole system on ESC-50
   asc-edge-train evaluate runs/home/home.ascb --data ESC-50-master --fold 5
 """
 _RUN = """\
@@ -32,6 +34,7 @@ _RUN = """\
   asc-edge-train run esc10 --smoke --out /tmp/esc10-smoke
 """
 _EVALUATE = """\
+  asc-edge-train evaluate runs/esc50 --data ESC-50-master --fold 5 --system "DS + audio" --json
   asc-edge-train evaluate home.ascb --data ESC-50-master --fold 5
   asc-edge-train evaluate home --data ../shared/data/esc50 --unheard
   asc-edge-train evaluate home.ascb --data my-clips --layout folders --map my-classes.toml --json
@@ -40,6 +43,13 @@ a mapping file:
   default = "other"                     # classes that are not named; without it they are left out
   exclude = ["pouring_water"]
   labels = { vacuum_cleaner = "vacuum_cleaner", keyboard_typing = "working" }
+"""
+_COMPARE = """\
+  asc-edge-train compare runs/esc50 runs/esc50-mixstyle
+  asc-edge-train compare runs/plain runs/mixing runs/masks --system crnn     a table, the first is the baseline
+"""
+_RECIPES = """\
+  asc-edge-train recipes
 """
 _REPORT = """\
   asc-edge-train report runs/home --out docs/results
@@ -89,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_evaluate(commands)
+    _add_compare(commands)
+    add_command(commands, "recipes", "List the recipes that ship.", _RECIPES).set_defaults(run=_recipes)
     redraw = add_command(commands, "report", "Draw the pages of a finished run again.", _REPORT)
     redraw.add_argument("run_dir", type=Path, metavar="RUNDIR", help="the folder given to run --out")
     redraw.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the run's folder)")
@@ -97,80 +109,144 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: Any) -> None:
-    summary = "Train a recipe: features, networks, SVMs, late fusion, bundle and report."
+    summary = "Train a recipe: frames, networks, embeddings, SVMs, late fusions, bundle and report."
     run = add_command(commands, "run", summary, _RUN)
-    run.add_argument("recipe", metavar="RECIPE", help="home, esc10, or a TOML file")
+    run.add_argument("recipe", metavar="RECIPE", help="a recipe's name (see: recipes), or a TOML file")
     run.add_argument("--data", type=Path, metavar="DIR", help=f"the corpora (default: {DEFAULT_DATA})")
+    _add_weights(run)
     run.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of this run; resumed if there"
+    )
+    run.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="frames and embeddings, to share between runs (default: in --out)",
     )
     run.add_argument(
         "--smoke", action="store_true", help="few clips, one epoch: shows that every stage works"
     )
     run.add_argument("--seed", type=_whole, metavar="N", help="instead of the recipe's")
     run.add_argument(
-        "--jobs", type=_positive, metavar="N", help="networks at a time (default: processors, at most 2)"
+        "--jobs", type=_positive, metavar="N", help="workers at a time (default: processors, at most 2)"
+    )
+    run.add_argument(
+        "--dask", metavar="ADDRESS", help="compute frames, embeddings and SVMs on this Dask cluster"
     )
     run.add_argument("--quiet", action="store_true", help="no progress")
     run.set_defaults(run=_run)
 
 
+def _add_weights(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help=f"files of pretrained networks (default: {DEFAULT_WEIGHTS})",
+    )
+
+
 def _add_evaluate(commands: Any) -> None:
-    summary = "Score a folder that the bundle has never seen, through the device's own pipeline."
+    summary = "Score a folder that a bundle or a finished run has never seen."
     evaluate = add_command(commands, "evaluate", summary, _EVALUATE)
-    evaluate.add_argument("bundle", metavar="BUNDLE", help="an .ascb file, or the name of a built-in one")
+    evaluate.add_argument(
+        "judge",
+        metavar="BUNDLE|RUNDIR",
+        help="an .ascb file, the name of a built-in bundle, or a finished run",
+    )
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder to score")
     evaluate.add_argument(
-        "--layout",
-        choices=("esc50", "esc10", "kitchen20", "household", "manifest", "folders"),
-        help="how the folder is laid out (default: what it looks like)",
+        "--layout", metavar="NAME", help="how the folder is laid out (default: what it looks like)"
     )
     evaluate.add_argument(
         "--map", type=Path, metavar="FILE.toml", help="classes to labels, instead of the recipe's"
     )
     evaluate.add_argument("--fold", type=_positive, metavar="N", help="only this fold")
     evaluate.add_argument(
-        "--unheard", action="store_true", help="leave out recordings that the bundle was trained on"
+        "--unheard", action="store_true", help="leave out recordings that it was trained on"
     )
+    evaluate.add_argument(
+        "--system", metavar="NAME", help="of a run: the fusion or member that answers (default: its best)"
+    )
+    _add_weights(evaluate)
     evaluate.add_argument("--json", action="store_true", help="one JSON object instead of text")
     evaluate.set_defaults(run=_evaluate)
 
 
+def _add_compare(commands: Any) -> None:
+    summary = "Compare finished runs, on the clips that they share, with intervals."
+    compare = add_command(commands, "compare", summary, _COMPARE)
+    compare.add_argument("runs", nargs="+", type=Path, metavar="RUNDIR", help="two runs, or one and many")
+    compare.add_argument("--system", metavar="NAME", help="this system only (default: all that they share)")
+    compare.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page, too")
+    compare.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    compare.set_defaults(run=_compare)
+
+
 def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
+    from asc_edge_train.parallel import dask_cluster
     from asc_edge_train.recipe import load_recipe
+    from asc_edge_train.run import RunOptions
     from asc_edge_train.stages import run_recipe
 
     data = args.data or DEFAULT_DATA
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder; say with --data where the corpora are")
-    jobs = args.jobs or min(2, os.cpu_count() or 1)
-    finished = run_recipe(
-        load_recipe(args.recipe),
-        data,
-        args.out,
-        seed=args.seed,
-        jobs=jobs,
-        smoke=args.smoke,
-        command=_typed(argv),
-        quiet=args.quiet,
-    )
-    fusion = finished["fusion"]
-    for name, row in {**finished["members"], "late fusion": fusion}.items():
-        print(f"{name:<12} macro-F1 {100 * row['macro_f1']:5.1f} %   accuracy {100 * row['accuracy']:5.1f} %")
-    size = finished["bundle"]["bytes"]
-    print(f"wrote {args.out / finished['recipe']}.ascb ({size} bytes), .json, .md, -confusion.png")
+    with dask_cluster(args.dask) as dask:
+        options = RunOptions(
+            data=data,
+            out=args.out,
+            weights=args.weights or DEFAULT_WEIGHTS,
+            cache=args.cache,
+            seed=args.seed,
+            jobs=args.jobs or min(2, os.cpu_count() or 1),
+            dask=dask,
+            smoke=args.smoke,
+            command=_typed(argv),
+            quiet=args.quiet,
+        )
+        finished = run_recipe(load_recipe(args.recipe), options)
+    wide = max(len(row["name"]) for row in finished["systems"])
+    for row in finished["systems"]:
+        figures = row["development"]
+        line = f"{row['name']:<{wide}}  macro-F1 {100 * figures['macro_f1']:5.1f} %"
+        print(f"{line}   accuracy {100 * figures['accuracy']:5.1f} %{_evaluation(row)}")
+    for name, why in finished["left_out"].items():
+        print(f"{name:<{wide}}  left out: {why}")
+    print(f"wrote {args.out / finished['recipe']}.html, .md, .json{_bundle_size(finished)}")
     return 0
+
+
+def _evaluation(row: dict[str, Any]) -> str:
+    if "evaluation" not in row:
+        return ""
+    figures = row["evaluation"]["all"]
+    return f"   evaluation {100 * figures['macro_f1']:5.1f} % / {100 * figures['accuracy']:5.1f} %"
+
+
+def _bundle_size(report: dict[str, Any]) -> str:
+    return "" if report["bundle"] is None else f", .ascb ({report['bundle']['bytes']} bytes)"
 
 
 def _evaluate(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
     from tqdm import tqdm
 
     from asc_edge.cli.options import open_bundle
-    from asc_edge_train.evaluate import evaluate, evaluation_text, guess_layout, load_mapping
+    from asc_edge_train.datasets import LAYOUTS, guess_layout
+    from asc_edge_train.evaluate import BundleJudge, Judge, RunJudge, evaluate, evaluation_text, load_mapping
+    from asc_edge_train.predict import Predictor
 
-    bundle = open_bundle(args.bundle)
+    judge: Judge
+    if Path(args.judge).is_dir():
+        judge = RunJudge(Predictor.open(Path(args.judge), args.system), args.weights or DEFAULT_WEIGHTS)
+    elif args.system:
+        raise UsageError(f"{args.judge}: --system is for the folder of a run; a bundle is one system")
+    else:
+        judge = BundleJudge(open_bundle(args.judge))
     layout = args.layout or guess_layout(args.data)
-    mapping = load_mapping(bundle, layout, args.map)
+    if layout not in LAYOUTS:
+        raise UsageError(f"--layout {layout}: unknown; choose one of {', '.join(sorted(LAYOUTS))}")
+    mapping = load_mapping(judge, layout, args.map)
     with tqdm(desc="clips", unit="clip", disable=not sys.stderr.isatty()) as bar:
 
         def progress(done: int, total: int) -> None:
@@ -178,7 +254,7 @@ def _evaluate(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             bar.update(done - bar.n)
 
         result = evaluate(
-            bundle,
+            judge,
             args.data,
             layout=layout,
             mapping=mapping,
@@ -190,10 +266,35 @@ def _evaluate(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
     return 0
 
 
-def _report(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
-    from asc_edge_train.report import draw_report, load_report
+def _compare(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
+    from asc_edge_train.reporting import ablation_table, compare, comparison_page, comparison_text
+    from asc_edge_train.storage import write_text
 
-    for path in draw_report(load_report(args.run_dir), args.out or args.run_dir):
+    if len(args.runs) < 2:
+        raise UsageError("compare needs two runs or more")
+    if len(args.runs) > 2:
+        print("\n".join(ablation_table(args.runs, args.runs[0], [args.system] if args.system else None)))
+        return 0
+    result = compare(*args.runs, [(args.system, args.system)] if args.system else None)
+    if args.html:
+        write_text(args.html, comparison_page(result))
+    print(json.dumps(result) if args.json else "\n".join(comparison_text(result)))
+    return 0
+
+
+def _recipes(_args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
+    from asc_edge_train.recipe import load_recipe, recipe_names
+
+    names = recipe_names()
+    for name in names:
+        print(f"{name:<{max(map(len, names))}}  {load_recipe(name).summary}")
+    return 0
+
+
+def _report(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
+    from asc_edge_train.stages import draw_run
+
+    for path in draw_run(args.run_dir, args.out or args.run_dir):
         print(path)
     return 0
 

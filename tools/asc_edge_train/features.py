@@ -1,23 +1,46 @@
-"""Features: log-mel frames in dB of every clip and variant, by the device's own front end, kept on disk."""
+"""Log-mel frames in dB of every clip and view of it, by the device's own front end, kept on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from asc_edge.errors import AudioFileError
 from asc_edge.frontend import LogMelConfig, log_mel, picture
 from asc_edge_train.clips import Clip
-from asc_edge_train.recipe import Recipe, fingerprint
+from asc_edge_train.parallel import SERIAL, Parallel
+from asc_edge_train.recipe import Recipe, RoomConfig, fingerprint
 from asc_edge_train.rooms import clip_seed, load_rooms, room_variant
+from asc_edge_train.rows import cached_rows
 from asc_edge_train.sound import clip_samples, window_samples
-from asc_edge_train.storage import is_stamped, stamp
 
-__all__ = ["feature_key", "feature_path", "make_features", "network_input", "open_features", "pictures"]
+__all__ = ["Features", "make_features", "network_input", "open_features", "pictures"]
 
 # Raised when the arithmetic in here changes, so that old caches are made again.
-_VERSION = 1
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Features:
+    """Cached frames of one front end.
+
+    Attributes
+    ----------
+    path : Path
+        Array (clips, views, mels, frames), float32, dB (or whatever the front end's level is).
+    plain_views : int
+        The first views are the clip itself: one, or one per channel. Answers are the mean over these. Views
+        behind them (the clip in other rooms) are for training only.
+    key : str
+        What the frames depend on.
+    """
+
+    path: Path
+    plain_views: int
+    key: str
 
 
 def pictures(frames_db: np.ndarray, floor_db: float) -> np.ndarray:
@@ -29,7 +52,7 @@ def pictures(frames_db: np.ndarray, floor_db: float) -> np.ndarray:
 
 
 def network_input(frames: np.ndarray, floor_db: float | None) -> np.ndarray:
-    """What a network is fed, (n, 1, mels, frames) float32: pictures, or without a floor the frames themselves.
+    """What a network is fed, (n, 1, mels, frames) float32: pictures, or without a floor the bare frames.
 
     Networks of other authors scale by fixed figures, which their front end has done already.
     """
@@ -38,70 +61,84 @@ def network_input(frames: np.ndarray, floor_db: float | None) -> np.ndarray:
     return pictures(frames, floor_db)
 
 
-def feature_key(recipe: Recipe, clips: list[Clip], seed: int) -> str:
-    """What the features depend on: every clip's bytes (by size and time), the front ends and the variants."""
-    content = []
-    for clip in clips:
-        status = clip.path.stat()
-        content.append((clip.clip_id, clip.offset_s, clip.duration_s, status.st_size, status.st_mtime_ns))
-    front_ends = {name: config.to_dict() for name, config in recipe.front_ends.items()}
-    return fingerprint(_VERSION, content, front_ends, recipe.window_s, vars(recipe.room_variants), seed)
+@dataclass(frozen=True)
+class _Views:
+    """Computes the views of a few clips; pickled to workers."""
 
+    config: LogMelConfig
+    window_s: float
+    channels: str
+    plain_views: int
+    rooms: list[np.ndarray]
+    room_config: RoomConfig
+    seed: int
 
-def feature_path(folder: Path, front_end: str) -> Path:
-    return folder / f"{front_end}.npy"
+    def __call__(self, clips: Sequence[Clip]) -> np.ndarray:
+        return np.stack([self._views(clip) for clip in clips])
+
+    def _views(self, clip: Clip) -> np.ndarray:
+        rate = self.config.sample_rate_hz
+        samples = clip_samples(clip, rate, self.channels)
+        if samples.shape[1] != self.plain_views:
+            raise AudioFileError(
+                f"{clip.path}: has {samples.shape[1]} channels where other clips have {self.plain_views}"
+            )
+        dry = window_samples(samples, rate, self.window_s)
+        views = list(log_mel(dry, self.config))
+        for variant in range(1, 1 + self.room_config.count):
+            rng = np.random.default_rng(clip_seed(self.seed, clip.clip_id, variant))
+            one = dry if self.plain_views == 1 else dry[:, [int(rng.integers(self.plain_views))]]
+            wet = room_variant(np.ascontiguousarray(one), self.rooms, self.room_config, rng)
+            views.append(log_mel(wet, self.config)[0])
+        return np.stack(views)
 
 
 def make_features(
     recipe: Recipe,
-    clips: list[Clip],
+    clips: Sequence[Clip],
+    keys: Sequence[str],
     *,
     data: Path,
-    folder: Path,
+    cache: Path,
     seed: int,
-    progress: Callable[[int], None] = lambda count: None,
-) -> str:
-    """Write ``<front end>.npy``, float32 dB (1 + variants, clips, mels, frames); variant 0 is the clip.
+    parallel: Parallel = SERIAL,
+    progress: Callable[[int], None] = lambda clips: None,
+) -> dict[str, Features]:
+    """Frames of all clips for every front end that a trained member uses.
 
-    Returns the key that the caches depend on; what is there already is not made again.
+    Parameters
+    ----------
+    keys : sequence of str
+        What each clip holds (`content.clip_keys`).
+    data : Path
+        Where the recipe's room responses lie.
+    cache : Path
+        Folder of the caches. Their names say what they depend on, so that runs can share it.
     """
-    key = feature_key(recipe, clips, seed)
-    paths = {name: feature_path(folder, name) for name in recipe.front_ends}
-    if all(is_stamped(path, key) for path in paths.values()):
-        return key
-    folder.mkdir(parents=True, exist_ok=True)
-    rate = recipe.sample_rate_hz
-    variants = recipe.room_variants.count
-    rooms = load_rooms(recipe.room_variants, data, rate) if variants else []
-    arrays = {
-        name: _allocate(paths[name], recipe, config, 1 + variants, len(clips))
-        for name, config in recipe.front_ends.items()
-    }
-    for index, clip in enumerate(clips):
-        dry = window_samples(clip_samples(clip, rate), rate, recipe.window_s)
-        for variant in range(1 + variants):
-            rng = np.random.default_rng(clip_seed(seed, clip.clip_id, variant))
-            samples = room_variant(dry, rooms, recipe.room_variants, rng) if variant else dry
-            for name, config in recipe.front_ends.items():
-                arrays[name][variant, index] = log_mel(samples, config)[0]
-        progress(1)
-    for name, array in arrays.items():
-        array.flush()
-        _partial(paths[name]).replace(paths[name])
-        stamp(paths[name], key)
-    return key
+    rooms: dict[int, list[np.ndarray]] = {}
+    used = sorted({member.front_end for member in recipe.members if member.trained})
+    plain = clip_samples(clips[0], 0, recipe.channels).shape[1]
+    features = {}
+    for name in used:
+        config = recipe.front_ends[name]
+        rate = config.sample_rate_hz
+        if recipe.room_variants.count and rate not in rooms:
+            rooms[rate] = load_rooms(recipe.room_variants, data, rate)
+        views = _Views(
+            config, recipe.window_s, recipe.channels, plain, rooms.get(rate, []), recipe.room_variants, seed
+        )
+        # Rooms are drawn by seed and clip; a plain view depends on neither.
+        drawn = (seed, [clip.clip_id for clip in clips]) if recipe.room_variants.count else ()
+        variants = vars(recipe.room_variants) if recipe.room_variants.count else {}
+        key = fingerprint(
+            _VERSION, list(keys), config.to_dict(), recipe.window_s, recipe.channels, variants, drawn
+        )
+        path = cache / f"frames-{name}-{key[:16]}.npy"
+        cached_rows(path, key, list(clips), views, parallel=parallel, progress=progress)
+        features[name] = Features(path, plain, key)
+    return features
 
 
-def open_features(folder: Path, front_end: str) -> np.ndarray:
-    """The cached frames, mapped into memory read-only so that worker processes share them."""
-    return np.load(feature_path(folder, front_end), mmap_mode="r", allow_pickle=False)
-
-
-def _allocate(path: Path, recipe: Recipe, config: LogMelConfig, variants: int, clips: int) -> np.memmap:
-    frames = config.frames(round(recipe.window_s * recipe.sample_rate_hz))
-    shape = (variants, clips, config.mels, frames)
-    return np.lib.format.open_memmap(_partial(path), mode="w+", dtype=np.float32, shape=shape)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
+def open_features(features: Features) -> np.ndarray:
+    """Frames (views, clips, mels, frames), mapped read-only so that worker processes share them."""
+    return np.load(features.path, mmap_mode="r", allow_pickle=False).swapaxes(0, 1)

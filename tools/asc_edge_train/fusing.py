@@ -1,127 +1,126 @@
-"""The stages between trained networks and a bundle: member SVMs, stacking, and every figure about them."""
+"""Late fusions of a run: each stacks the scores of its members, and is cross-validated as a whole."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from asc_edge.atomic import write_atomically
-from asc_edge.fusion import LateFusion, LinearSvm
-from asc_edge_train.crossval import FoldPart, assemble_out_of_fold
-from asc_edge_train.figures import confusion, score_table
-from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_answers
-from asc_edge_train.recipe import MemberConfig, Recipe, fingerprint
-from asc_edge_train.run import Run
+from asc_edge.fusion import LateFusion
+from asc_edge_train.clips import Clip
+from asc_edge_train.members import MemberScores
+from asc_edge_train.parallel import SERIAL, Parallel
+from asc_edge_train.recipe import Recipe, SystemConfig, fingerprint
 from asc_edge_train.stacking import choose_fusion_c, fit_fusion, nested_scores, stack
-from asc_edge_train.storage import is_stamped, stamp, write_json
-from asc_edge_train.svm import fit_embedding_svm, predict_labels
+from asc_edge_train.storage import is_stamped, load_arrays, read_json, save_arrays, stamp, write_json
 
-__all__ = ["FusedRun", "fit_count", "fuse"]
+__all__ = ["FusedScores", "fit_count", "fuse", "fusion_path"]
 
-# Raised when what is computed here changes, so that results of an older trainer are made again.
-_VERSION = 1
+# Raised when the arithmetic in here changes, so that results of an older trainer are made again.
+_VERSION = 2
 
 
 @dataclass(frozen=True)
-class FusedRun:
-    """What ships beside the networks, and the figures."""
+class FusedScores:
+    """What a late fusion says about every clip of the table.
 
-    svms: dict[str, LinearSvm]
+    Attributes
+    ----------
+    posteriors : ndarray of shape (clips, labels)
+        On the development part by fusions that never saw the clip's fold; on the evaluation part by
+        ``fusion``.
+    fusion : LateFusion
+        Fitted on the out-of-fold scores of the whole development part.
+    notes : dict
+        ``c``, ``c_by_fold``, ``score_by_c``, ``log_loss`` (development), ``seconds``.
+    """
+
+    name: str
+    posteriors: np.ndarray
     fusion: LateFusion
-    figures: dict[str, Any]
+    key: str
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Member:
-    out_of_fold: np.ndarray
-    figures: dict[str, Any]
-    svm: LinearSvm | None
+def fuse(
+    recipe: Recipe,
+    system: SystemConfig,
+    clips: Sequence[Clip],
+    members: dict[str, MemberScores],
+    *,
+    folder: Path,
+    parallel: Parallel = SERIAL,
+    progress: Callable[[int], None] = lambda folds: None,
+) -> FusedScores:
+    """One late fusion; read back where it stands already.
 
-
-def fuse(run: Run, progress: Callable[[int], None] = lambda steps: None) -> FusedRun:
-    """Member SVMs, late fusion and figures; read back where they stand already."""
-    path = run.out / "fusion" / "figures.json"
-    key = fingerprint(_VERSION, run.key)
+    Parameters
+    ----------
+    members : dict
+        The scores of the recipe's members, by name.
+    folder : Path
+        Where the results are kept.
+    """
+    own = [members[name] for name in system.members]
+    key = fingerprint(_VERSION, [member.key for member in own], recipe.metric, vars(recipe.fusion))
+    path, notes_path = (folder / f"{_file_name(system.name)}{end}" for end in (".npz", ".json"))
     if not is_stamped(path, key):
-        _fuse(run, progress)
+        start = time.monotonic()
+        truth = np.array([recipe.labels.index(clip.label) for clip in clips])
+        folds = np.array([clip.fold for clip in clips])
+        stacked = stack([member.scores for member in own])
+        posteriors, fusion, notes = _fuse(recipe, stacked, truth, folds, parallel=parallel, progress=progress)
+        notes["seconds"] = round(time.monotonic() - start, 1)
+        write_atomically(fusion_path(folder, system.name), fusion.to_npz())
+        save_arrays(path, posteriors=posteriors)
+        write_json(notes_path, notes)
         stamp(path, key)
-    folder = path.parent
-    svms = {
-        member.name: LinearSvm.from_npz((folder / f"{member.name}.npz").read_bytes())
-        for member in run.recipe.members
-        if member.kind == "embedding_svm"
+    else:
+        progress(recipe.folds)
+    fusion = LateFusion.from_npz(fusion_path(folder, system.name).read_bytes())
+    return FusedScores(system.name, load_arrays(path)["posteriors"], fusion, key, read_json(notes_path))
+
+
+def fusion_path(folder: Path, name: str) -> Path:
+    """File of the fusion that answers for new clips."""
+    return folder / f"{_file_name(name)}.fusion.npz"
+
+
+def _file_name(name: str) -> str:
+    return name.replace("/", "-")
+
+
+def _fuse(
+    recipe: Recipe,
+    stacked: np.ndarray,
+    truth: np.ndarray,
+    folds: np.ndarray,
+    *,
+    parallel: Parallel,
+    progress: Callable[[int], None],
+) -> tuple[np.ndarray, LateFusion, dict[str, Any]]:
+    development, evaluation = folds > 0, folds == 0
+    x, y, f = stacked[development], truth[development], folds[development]
+    config, metric = recipe.fusion, recipe.metric
+    nested = nested_scores(x, y, f, config=config, metric=metric, parallel=parallel, progress=progress)
+    c, scores = choose_fusion_c(x, y, f, config, metric)
+    fusion = fit_fusion(x, y, f, c, config)
+    posteriors = np.empty((len(stacked), nested.posteriors.shape[1]))
+    posteriors[development] = nested.posteriors
+    if evaluation.any():
+        posteriors[evaluation] = fusion.predict_proba(stacked[evaluation])
+    notes = {
+        "c": c,
+        "c_by_fold": {str(fold): value for fold, value in nested.c_by_fold.items()},
+        "score_by_c": {f"{value:g}": score for value, score in scores.items()},
+        "log_loss": _log_loss(nested.posteriors, y),
     }
-    figures = json.loads(path.read_text(encoding="utf-8"))
-    return FusedRun(svms, LateFusion.from_npz((folder / "fusion.npz").read_bytes()), figures)
-
-
-def _fuse(run: Run, progress: Callable[[int], None]) -> None:
-    recipe, folder = run.recipe, run.out / "fusion"
-    truth = np.array([recipe.labels.index(clip.label) for clip in run.clips])
-    folds = np.array([clip.fold for clip in run.clips])
-    members = {member.name: _member(run, member, truth, folds, progress) for member in recipe.members}
-    stacked = stack([members[member.name].out_of_fold for member in recipe.members])
-    nested = nested_scores(
-        stacked, truth, folds, config=recipe.fusion, metric=recipe.metric, progress=progress
-    )
-    c, scores = choose_fusion_c(stacked, truth, folds, recipe.fusion, recipe.metric)
-    fusion = fit_fusion(stacked, truth, folds, c, recipe.fusion)
-    predicted = np.argmax(nested.posteriors, axis=1)
-    figures = {
-        "members": {name: member.figures for name, member in members.items()},
-        "fusion": {
-            **score_table(truth, predicted, folds, recipe.labels),
-            "confusion": confusion(truth, predicted, len(recipe.labels)),
-            "c": c,
-            "c_by_fold": {str(fold): value for fold, value in nested.c_by_fold.items()},
-            "score_by_c": {f"{value:g}": score for value, score in scores.items()},
-            "log_loss": _log_loss(nested.posteriors, truth),
-        },
-    }
-    for name, member in members.items():
-        if member.svm is not None:
-            write_atomically(folder / f"{name}.npz", member.svm.to_npz())
-    write_atomically(folder / "fusion.npz", fusion.to_npz())
-    write_json(folder / "figures.json", figures)
-
-
-def _member(
-    run: Run, member: MemberConfig, truth: np.ndarray, folds: np.ndarray, progress: Callable[[int], None]
-) -> _Member:
-    tasks = {task.fold: task for task in run.tasks if task.member.name == member.name}
-    groups = [clip.group for clip in run.clips]
-    if member.kind == "posterior":
-        parts = [_fold_part(tasks[fold]) for fold in sorted(tasks) if fold != ALL_FOLDS]
-        values = assemble_out_of_fold(parts, groups)
-        figures = score_table(truth, np.argmax(values, axis=1), folds, run.recipe.labels)
-        return _Member(values, figures, None)
-    answers = {fold: load_answers(task)["answers"] for fold, task in tasks.items()}
-    found = fit_embedding_svm(
-        {fold: answer for fold, answer in answers.items() if fold != ALL_FOLDS},
-        answers[ALL_FOLDS],
-        truth,
-        folds,
-        grid=run.recipe.fusion.c_grid,
-        class_weight=run.recipe.fusion.class_weight,
-        metric=run.recipe.metric,
-        progress=progress,
-    )
-    values = assemble_out_of_fold(found.parts, groups)
-    figures = score_table(truth, predict_labels(values), folds, run.recipe.labels)
-    figures["c"] = found.c
-    figures["c_by_fold"] = {str(fold): c for fold, c in found.c_by_fold.items()}
-    figures["score_by_c"] = {f"{c:g}": score for c, score in found.scores.items()}
-    return _Member(values, figures, found.svm)
-
-
-def _fold_part(task: NetworkTask) -> FoldPart:
-    stored = load_answers(task)
-    predicted = np.flatnonzero(task.folds == task.fold)
-    return FoldPart(stored["trained_on"], predicted, stored["answers"][predicted].astype(np.float64))
+    return posteriors, fusion, notes
 
 
 def _log_loss(posteriors: np.ndarray, truth: np.ndarray) -> float:
@@ -129,6 +128,6 @@ def _log_loss(posteriors: np.ndarray, truth: np.ndarray) -> float:
 
 
 def fit_count(recipe: Recipe) -> int:
-    """Steps that `fuse` reports."""
-    members = sum(member.kind == "embedding_svm" for member in recipe.members)
-    return members * recipe.folds * len(recipe.fusion.c_grid) + recipe.folds
+    """Steps that scoring the members and fusing them report."""
+    members = sum(member.kind != "posterior" for member in recipe.members)
+    return members * recipe.folds * len(recipe.fusion.c_grid) + recipe.folds * len(recipe.fusions)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from asc_edge.errors import ConfigError
-from asc_edge_train.clips import Clip, assign_folds, check_groups, licence_family
+from asc_edge_train.clips import Clip, DataError, assign_folds, check_groups, licence_family
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.recipe import Mapping, Recipe
 
-__all__ = ["build_table", "map_labels"]
+__all__ = ["build_table", "map_labels", "table_labels"]
 
 
 def map_labels(
@@ -29,10 +29,11 @@ def map_labels(
 
 
 def build_table(recipe: Recipe, data: Path) -> list[Clip]:
-    """The recipe's clips, sorted by name, each with label and fold.
+    """The recipe's clips, sorted by name, each with label and fold (0 for the evaluation part).
 
     Clips whose licence the recipe does not allow are left out. Corpora with folds keep them; all others are
-    folded together, so that a recording that stands in two corpora stays in one fold.
+    folded together, so that a recording that stands in two corpora stays in one fold. Clips of the evaluation
+    part, and of the recipe's evaluation folds, have no fold.
 
     Raises
     ------
@@ -40,30 +41,59 @@ def build_table(recipe: Recipe, data: Path) -> list[Clip]:
     """
     clips: list[Clip] = []
     for corpus in recipe.corpora:
-        if corpus.layout not in recipe.mappings:
+        loaded = load_corpus(corpus.layout, data / corpus.folder, **corpus.options)
+        if recipe.labels and corpus.layout not in recipe.mappings:
             raise ConfigError(f"recipe {recipe.name}: there is no [mappings.{corpus.layout}]")
-        loaded = load_corpus(corpus.layout, data / corpus.folder)
-        clips += map_labels(loaded, recipe.mappings[corpus.layout], recipe.labels, recipe.fine_names)
-    clips = [clip for clip in clips if licence_family(clip.licence) in recipe.licences]
+        mapping = recipe.mappings.get(corpus.layout, Mapping())
+        known = recipe.labels or tuple({clip.fine for clip in loaded} - {""})
+        clips += map_labels(loaded, mapping, known, recipe.fine_names)
+    if recipe.licences:
+        clips = [clip for clip in clips if licence_family(clip.licence) in recipe.licences]
+    clips = [
+        replace(clip, part="evaluation", fold=0) if clip.fold in recipe.evaluation_folds else clip
+        for clip in clips
+    ]
     # A fold beyond the recipe's is the stranger that the finished bundle is scored on: never trained on.
-    clips = [clip for clip in clips if clip.fold <= recipe.folds]
-    clips = assign_folds(clips, recipe.folds, recipe.seed)
+    development = [clip for clip in clips if clip.part == "development" and clip.fold <= recipe.folds]
+    evaluation = [clip for clip in clips if clip.part == "evaluation"]
+    clips = [*assign_folds(development, recipe.folds, recipe.seed), *evaluation]
     clips.sort(key=lambda clip: clip.clip_id)
     check_groups(clips)
     if recipe.clips_per_class_and_fold:
         clips = _thin(clips, recipe.clips_per_class_and_fold)
-    missing = sorted(set(recipe.labels) - {clip.label for clip in clips})
+    missing = sorted(set(recipe.labels) - {clip.label for clip in clips if clip.part == "development"})
     if missing:
         raise ConfigError(f"recipe {recipe.name}: no clip of label {missing[0]!r} in {data}")
     return clips
 
 
+def table_labels(recipe: Recipe, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """The recipe's labels, or where it asks for all classes, those of the development part.
+
+    Raises
+    ------
+    DataError
+        When an evaluation clip is of a class that nothing was trained on, or only one fold holds a class.
+    """
+    development = [clip for clip in clips if clip.part == "development"]
+    labels = recipe.labels or tuple(sorted({clip.label for clip in development}))
+    strange = sorted({clip.label for clip in clips} - set(labels))
+    if strange:
+        raise DataError(f"recipe {recipe.name}: class {strange[0]!r} is in the evaluation part only")
+    for fold in range(1, recipe.folds + 1):
+        trained = {clip.label for clip in development if clip.fold != fold}
+        lacking = sorted(set(labels) - trained)
+        if lacking:
+            raise DataError(f"recipe {recipe.name}: class {lacking[0]!r} is in fold {fold} only")
+    return labels
+
+
 def _thin(clips: list[Clip], limit: int) -> list[Clip]:
-    """A few clips of every label and fold, from all corpora: picked by a hash of their names."""
-    kept: dict[tuple[str, int], int] = defaultdict(int)
+    """A few clips of every label, fold and subset, from all corpora: picked by a hash of their names."""
+    kept: dict[tuple[str, int, str], int] = defaultdict(int)
     thinned = []
     for clip in sorted(clips, key=lambda clip: zlib.crc32(clip.clip_id.encode())):
-        key = (clip.label, clip.fold)
+        key = (clip.label, clip.fold, clip.subset)  # evaluation clips share fold 0
         if kept[key] < limit:
             kept[key] += 1
             thinned.append(clip)

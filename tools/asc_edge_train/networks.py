@@ -1,11 +1,13 @@
-"""The networks of a run: one per member and fold, and one per member on all folds for the bundle."""
+"""The networks of a run: one per member, grid point and fold, and one on all folds where one is asked for."""
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +15,24 @@ from torch import nn
 
 from asc_edge.atomic import write_atomically
 from asc_edge_train.clips import Clip
-from asc_edge_train.features import open_features
+from asc_edge_train.features import Features, open_features
 from asc_edge_train.fit import TrainingSet, fit_network, infer
 from asc_edge_train.models import build_network
 from asc_edge_train.recipe import MemberConfig, Recipe, fingerprint
-from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp
+from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp, write_json
 
-__all__ = ["ALL_FOLDS", "NetworkTask", "class_names", "load_network", "network_tasks", "train_task"]
+__all__ = [
+    "ALL_FOLDS",
+    "NetworkTask",
+    "answer_frames",
+    "class_names",
+    "load_answers",
+    "load_history",
+    "load_network",
+    "network_path",
+    "network_tasks",
+    "train_task",
+]
 
 # The "fold" of the network that ships: it is tested on nothing.
 ALL_FOLDS = 0
@@ -31,104 +44,170 @@ class NetworkTask:
 
     Attributes
     ----------
+    member : MemberConfig
+        At one point of its grid.
+    point : int
+        Which point, from 0.
     fold : int
         Fold that is held out, or ``ALL_FOLDS``.
     classes, folds : ndarray of int
-        Class and fold of every clip of the table.
+        Class and fold of every clip of the table; fold 0 is the evaluation part.
     key : str
         What the result depends on.
     """
 
     member: MemberConfig
+    point: int
     fold: int
     classes: np.ndarray
     folds: np.ndarray
     class_count: int
-    features: Path
+    features: Features
     output: Path
+    weights: Path
     seed: list[int]
     key: str
 
     @property
     def rows(self) -> np.ndarray:
         """Clips to train on."""
-        return np.flatnonzero(self.folds != self.fold)
+        return np.flatnonzero((self.folds != self.fold) & (self.folds > 0))
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Clips of the fold that is held out; none where all folds are trained on."""
+        return np.flatnonzero((self.folds == self.fold) & (self.folds > 0))
 
     @property
     def name(self) -> str:
-        return f"{self.member.name}-{'all' if self.fold == ALL_FOLDS else f'fold{self.fold}'}"
+        return _task_name(self.member.name, self.point, self.fold)
+
+    @property
+    def epochs(self) -> int:
+        assert self.member.training is not None
+        return self.member.training.epochs
 
     @property
     def weights_path(self) -> Path:
-        return self.output / f"{self.name}.pt"
+        return network_path(self.output, self.member.name, self.point, self.fold)
 
     @property
     def answers_path(self) -> Path:
         return self.output / f"{self.name}.npz"
 
     @property
+    def history_path(self) -> Path:
+        return self.output / f"{self.name}.history.json"
+
+    @property
     def done(self) -> bool:
         return self.weights_path.exists() and is_stamped(self.answers_path, self.key)
 
 
+def network_path(folder: Path, name: str, point: int, fold: int) -> Path:
+    """File of a trained network's weights."""
+    return folder / f"{_task_name(name, point, fold)}.pt"
+
+
+def _task_name(name: str, point: int, fold: int) -> str:
+    where = "all" if fold == ALL_FOLDS else f"fold{fold}"
+    return f"{name}-{where}" if point == 0 else f"{name}-p{point}-{where}"
+
+
 def class_names(recipe: Recipe, member: MemberConfig, clips: list[Clip]) -> list[str]:
-    """Classes of a member's network: the bundle's labels, or the corpora's fine classes."""
+    """Classes of a member's network: the labels, or the corpora's fine classes."""
     return list(recipe.labels) if member.target == "label" else sorted({clip.fine for clip in clips})
 
 
 def network_tasks(
-    recipe: Recipe, clips: list[Clip], *, features: Path, output: Path, seed: int, key: str
+    recipe: Recipe,
+    clips: list[Clip],
+    *,
+    features: dict[str, Features],
+    output: Path,
+    weights: Path,
+    seed: int,
 ) -> list[NetworkTask]:
     """Tasks of a run, folds first, so that an interrupted run has figures before it has a bundle."""
-    tasks = []
     folds = np.array([clip.fold for clip in clips])
+    tasks = []
     for fold in [*range(1, recipe.folds + 1), ALL_FOLDS]:
         for number, member in enumerate(recipe.members):
+            if not member.trained or (fold == ALL_FOLDS and member.final == "fold_mean"):
+                continue
             names = class_names(recipe, member, clips)
             named = [clip.label if member.target == "label" else clip.fine for clip in clips]
             classes = np.array([names.index(name) for name in named])
-            tasks.append(
-                NetworkTask(
-                    member=member,
-                    fold=fold,
-                    classes=classes,
-                    folds=folds,
-                    class_count=len(names),
-                    features=features,
-                    output=output,
-                    seed=[seed, number, fold],
-                    key=fingerprint(key, member, fold, seed, names, classes.tolist(), folds.tolist()),
+            frames = features[member.front_end]
+            for point, chosen in enumerate(member.points()):
+                what = (chosen.kind, chosen.target, chosen.floor_db, chosen.network, chosen.training)
+                task_seed = [seed, number, fold]
+                depends = (frames.key, what, task_seed, names, classes.tolist(), folds.tolist())
+                tasks.append(
+                    NetworkTask(
+                        member=chosen,
+                        point=point,
+                        fold=fold,
+                        classes=classes,
+                        folds=folds,
+                        class_count=len(names),
+                        features=frames,
+                        output=output,
+                        weights=weights,
+                        seed=task_seed,
+                        key=fingerprint(*depends),
+                    )
                 )
-            )
     return tasks
 
 
 def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epochs: None) -> None:
-    """Train one network and keep its weights and what it answers for every clip (variant 0).
+    """Train one network and keep its weights, its history, and what it answers for every clip.
 
     Answers for clips of the training set are kept too (the SVMs are trained on embeddings); which clips a
     network was trained on stands beside them, and stacking refuses those.
     """
     if task.done:
-        progress(task.member.training.epochs)
+        progress(task.epochs)
         return
-    frames = open_features(task.features, task.member.front_end)
-    training = TrainingSet(frames, task.rows, task.classes, task.class_count)
+    frames = open_features(task.features)
+    training = TrainingSet(
+        frames, task.rows, task.classes, task.class_count, task.held_out, weights_root=task.weights
+    )
     # The key in its name: a checkpoint of another recipe is never resumed.
     checkpoint = task.output / f"{task.name}-{task.key[:16]}.checkpoint"
-    result = fit_network(task.member, training, task.seed, checkpoint=checkpoint, progress=progress)
+    records: list[dict[str, Any]] = []
+
+    def follow(record: dict[str, Any]) -> None:
+        records.append(record)
+        write_json(task.history_path, records)
+
+    result = fit_network(
+        task.member, training, task.seed, checkpoint=checkpoint, progress=progress, on_epoch=follow
+    )
+    write_json(task.history_path, result.history)
     buffer = io.BytesIO()
     torch.save(result.network.state_dict(), buffer)
     write_atomically(task.weights_path, buffer.getvalue())
-    answers = infer(result.network, frames[0], task.member.floor_db, task.member.kind)
+    answers = answer_frames(result.network, task.member, frames[: task.features.plain_views])
     save_arrays(task.answers_path, answers=answers, trained_on=task.rows, losses=np.array(result.losses))
     stamp(task.answers_path, task.key)
     checkpoint.unlink(missing_ok=True)
 
 
+def answer_frames(network: nn.Module, member: MemberConfig, views: np.ndarray) -> np.ndarray:
+    """Answers (clips, outputs) of a network to views (views, clips, mels, frames): the views' mean."""
+    assert member.training is not None
+    answers = [
+        infer(network, view, member.floor_db, member.kind, shifts=member.training.answer_shifts)
+        for view in views
+    ]
+    return np.mean(answers, axis=0) if len(answers) > 1 else answers[0]
+
+
 def load_network(task: NetworkTask, mels: int) -> nn.Module:
     """The trained network of a task, for inference."""
-    network = build_network(task.member.network, mels, task.class_count)
+    network = build_network(task.member.network, mels, task.class_count, pretrained=False)
     network.load_state_dict(torch.load(task.weights_path, weights_only=True))
     return network.eval()
 
@@ -136,3 +215,12 @@ def load_network(task: NetworkTask, mels: int) -> nn.Module:
 def load_answers(task: NetworkTask) -> dict[str, np.ndarray]:
     """``answers`` (clips, outputs) and ``trained_on`` of a finished task."""
     return load_arrays(task.answers_path)
+
+
+def load_history(task: NetworkTask) -> list[dict[str, Any]]:
+    """What was noted of every epoch of a network's training, or nothing yet."""
+    try:
+        stored = json.loads(task.history_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return stored if isinstance(stored, list) else []

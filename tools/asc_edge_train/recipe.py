@@ -77,12 +77,12 @@ class MemberConfig:
     target : {"label", "fine"}
         What a trained network is trained to tell apart.
     floor_db : float, optional
-        Floor of the picture below the window's maximum; without one the network is fed the frames as they are.
+        Floor of the picture below the window's maximum; without one the network is fed the bare frames.
     final : {"refit", "fold_mean"}
         Who answers for the evaluation part: a network trained on all folds, or the mean of the fold networks
         (as the paper does for its CRNN).
     grid : dict of list
-        Values of ``training`` fields to choose from by the folds, for instance learning rates and batch sizes.
+        Values of ``training`` fields to choose from by the folds: learning rates and batch sizes, say.
     optional : bool
         Leave the member out, saying so, where its weight file isn't there.
     """

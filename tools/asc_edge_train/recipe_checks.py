@@ -37,6 +37,10 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(f"{where}: evaluation_folds must lie beyond the {recipe.folds} folds")
     if not recipe.members:
         raise ConfigError(f"{where}: has no member")
+    if recipe.fusion.class_weight not in {"none", "balanced"}:
+        raise ConfigError(f"fusion: class_weight is none or balanced, not {recipe.fusion.class_weight!r}")
+    if recipe.fusion.prior not in {"data", "uniform"}:
+        raise ConfigError(f"fusion: prior is data or uniform, not {recipe.fusion.prior!r}")
     if recipe.labels:
         _check_mappings(recipe)
     for member in recipe.members:

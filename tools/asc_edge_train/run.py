@@ -1,59 +1,186 @@
-"""A training run: its stages in order, each of which is skipped where its result stands already."""
+"""A training run: where it stands, and its stages up to trained networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from asc_edge_train.clips import Clip
-from asc_edge_train.features import make_features
-from asc_edge_train.labels import build_table
-from asc_edge_train.networks import NetworkTask, network_tasks
-from asc_edge_train.recipe import Recipe, fingerprint
+from asc_edge_train.content import clip_keys
+from asc_edge_train.features import Features, make_features
+from asc_edge_train.labels import build_table, table_labels
+from asc_edge_train.networks import NetworkTask, load_history, network_tasks
+from asc_edge_train.parallel import Parallel
+from asc_edge_train.recipe import Recipe
 from asc_edge_train.storage import write_json
 from asc_edge_train.workers import train_all
 
-__all__ = ["Run", "progress_bar", "train_networks"]
+__all__ = ["Run", "RunOptions", "progress_bar", "train_networks"]
+
+DEFAULT_WEIGHTS = Path("../shared/weights")
+HISTORY_NAME = "history.json"
+RECIPE_NAME = "recipe.json"
+TABLE_NAME = "table.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Everything about a run that isn't in its recipe.
+
+    Attributes
+    ----------
+    data, out : Path
+        Where the corpora lie, and the folder of this run (made, or taken up where it was left).
+    weights : Path
+        Where files of pretrained networks lie.
+    cache : Path, optional
+        Frames and embeddings, which several runs may share; inside ``out`` by default.
+    seed : int, optional
+        The recipe's by default.
+    jobs : int
+        Workers at a time. The result doesn't depend on it.
+    dask : bool
+        Frames, embeddings and SVMs are computed by the connected cluster.
+    smoke : bool
+        A few clips and epochs only, to see that every stage works.
+    command : str
+        What was typed, for the report.
+    """
+
+    data: Path
+    out: Path
+    weights: Path = DEFAULT_WEIGHTS
+    cache: Path | None = None
+    seed: int | None = None
+    jobs: int = 1
+    dask: bool = False
+    smoke: bool = False
+    command: str = ""
+    quiet: bool = False
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.cache or self.out / "cache"
+
+    @property
+    def parallel(self) -> Parallel:
+        return Parallel(self.jobs, self.dask)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run stands: recipe, data, folder, seed, and the networks' tasks."""
+    """Where a run stands once its networks are trained.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        With its labels, without the members that were left out.
+    left_out : dict
+        Members that were left out, and why.
+    content : list of str
+        What each clip holds.
+    """
 
     recipe: Recipe
-    data: Path
-    out: Path
+    options: RunOptions
     seed: int
-    smoke: bool
     clips: list[Clip]
+    content: list[str]
+    features: dict[str, Features]
     tasks: list[NetworkTask]
-    key: str
-    command: str
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def tasks_of(self, name: str) -> list[NetworkTask]:
+        return [task for task in self.tasks if task.member.name == name]
 
 
-def train_networks(
-    recipe: Recipe, data: Path, out: Path, *, seed: int, jobs: int, smoke: bool, command: str, quiet: bool
-) -> Run:
-    """The stages up to trained networks: clip table, features, networks."""
-    if smoke:
+def train_networks(recipe: Recipe, options: RunOptions) -> Run:
+    """The stages up to trained networks: clip table, frames, networks.
+
+    Raises
+    ------
+    AscEdgeError
+        Of the type that says what is wrong with recipe, data or folder.
+    """
+    seed = recipe.seed if options.seed is None else options.seed
+    if options.smoke:
         recipe = recipe.for_smoke()
-    clips = build_table(recipe, data)
-    write_json(out / "table.json", [_row(clip, data) for clip in clips])
-    with progress_bar(len(clips), "features", "clip", quiet) as bar:
-        key = make_features(recipe, clips, data=data, folder=out / "features", seed=seed, progress=bar.update)
-        bar.update(len(clips) - bar.n)
+    recipe, left_out = _without_absent(recipe, options.weights)
+    clips = build_table(recipe, options.data)
+    recipe = replace(recipe, labels=table_labels(recipe, clips))
+    write_json(options.out / RECIPE_NAME, {**_as_json(recipe), "seed": seed})
+    write_json(options.out / TABLE_NAME, [_row(clip, options.data) for clip in clips])
+    quiet = options.quiet
+    with progress_bar(len(clips), "clips", "clip", quiet) as bar:
+        content = clip_keys(clips, options.cache_folder / "content.json", bar.update)
+    front_ends = {member.front_end for member in recipe.members if member.trained}
+    with progress_bar(len(clips) * len(front_ends), "frames", "clip", quiet) as bar:
+        features = make_features(
+            recipe,
+            clips,
+            content,
+            data=options.data,
+            cache=options.cache_folder,
+            seed=seed,
+            parallel=options.parallel,
+            progress=bar.update,
+        )
+    networks = options.out / "networks"
     tasks = network_tasks(
-        recipe, clips, features=out / "features", output=out / "networks", seed=seed, key=key
+        recipe, clips, features=features, output=networks, weights=options.weights, seed=seed
     )
-    with progress_bar(sum(task.member.training.epochs for task in tasks), "networks", "epoch", quiet) as bar:
-        train_all(tasks, jobs, bar.update)
-    key = fingerprint(recipe, [task.key for task in tasks])
-    return Run(recipe, data, out, seed, smoke, clips, tasks, key, command)
+    with progress_bar(sum(task.epochs for task in tasks), "networks", "epoch", quiet) as bar:
+        look = _Look(tasks, options.out)
+
+        def progress(epochs: int) -> None:
+            bar.update(epochs)
+            look()
+
+        train_all(tasks, options.jobs, progress)
+    look(final=True)
+    return Run(recipe, options, seed, clips, content, features, tasks, left_out)
+
+
+class _Look:
+    """Keeps the picture of the curves fresh while networks are trained, at most once a minute."""
+
+    def __init__(self, tasks: list[NetworkTask], out: Path) -> None:
+        self._tasks, self._out, self._next = tasks, out, 0.0
+
+    def __call__(self, final: bool = False) -> None:
+        import time
+
+        if not self._tasks or (not final and time.monotonic() < self._next):
+            return
+        histories = {task.name: load_history(task) for task in self._tasks}
+        histories = {name: records for name, records in histories.items() if records}
+        if histories:
+            from asc_edge_train.reporting import draw_history
+
+            write_json(self._out / HISTORY_NAME, histories)
+            draw_history(histories, self._out / "curves.png")
+        self._next = time.monotonic() + 60.0
+
+
+def _without_absent(recipe: Recipe, weights: Path) -> tuple[Recipe, dict[str, str]]:
+    """The recipe without optional members whose weight file isn't there."""
+    absent = {}
+    for member in recipe.members:
+        name = member.extractor.get("weights") or member.network.get("weights")
+        if member.optional and name and name != "random" and not (weights / name).is_file():
+            absent[member.name] = f"{name} is not in {weights.name or weights}"
+    return recipe.without(set(absent)), absent
+
+
+def _as_json(recipe: Recipe) -> dict[str, Any]:
+    values = asdict(recipe)
+    values["front_ends"] = {name: config.to_dict() for name, config in recipe.front_ends.items()}
+    return values
 
 
 def _row(clip: Clip, data: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from asc_edge.fusion import LateFusion
 from asc_edge_train.crossval import choose_c, metric_score
+from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import FusionConfig
 from asc_edge_train.svm import decision_values, linear_svm, predict_labels, to_device
 
@@ -92,22 +93,32 @@ def nested_scores(
     *,
     config: FusionConfig,
     metric: str,
+    parallel: Parallel = SERIAL,
     progress: Callable[[int], None] = lambda folds: None,
 ) -> NestedResult:
     """Cross-validate the whole fusion: for each fold, C and calibration are found inside the other folds."""
     posteriors = np.empty((len(truth), int(truth.max()) + 1))
     c_by_fold: dict[int, float] = {}
-    for fold in np.unique(folds):
-        train, test = folds != fold, folds == fold
-        if len(np.unique(folds[train])) > 1:
-            c, _ = choose_fusion_c(stacked[train], truth[train], folds[train], config, metric)
-        else:  # two folds leave nothing to choose C on
-            c = sorted(config.c_grid)[len(config.c_grid) // 2]
-        fusion = _fit_inside(stacked[train], truth[train], folds[train], c, config)
-        posteriors[test] = fusion.predict_proba(stacked[test])
+    pieces = [(stacked, truth, folds, fold, config, metric) for fold in np.unique(folds)]
+    for (*_, fold, _, _), (c, answers) in zip(pieces, parallel.map(_one_fold, pieces), strict=True):
+        posteriors[folds == fold] = answers
         c_by_fold[int(fold)] = c
         progress(1)
     return NestedResult(posteriors, c_by_fold)
+
+
+def _one_fold(
+    piece: tuple[np.ndarray, np.ndarray, np.ndarray, int, FusionConfig, str],
+) -> tuple[float, np.ndarray]:
+    """C and posteriors of one fold, by a fusion of the others."""
+    stacked, truth, folds, fold, config, metric = piece
+    train, test = folds != fold, folds == fold
+    if len(np.unique(folds[train])) > 1:
+        c, _ = choose_fusion_c(stacked[train], truth[train], folds[train], config, metric)
+    else:  # two folds leave nothing to choose C on
+        c = sorted(config.c_grid)[len(config.c_grid) // 2]
+    fusion = _fit_inside(stacked[train], truth[train], folds[train], c, config)
+    return c, fusion.predict_proba(stacked[test])
 
 
 def _fit_inside(

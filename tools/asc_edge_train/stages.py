@@ -1,56 +1,113 @@
-"""A whole run: networks, fusion, bundle, report, in order; what is finished is not repeated."""
+"""A whole run: networks, embeddings, members, fusions, bundle, report; what is finished is not repeated."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asc_edge_train.bundling import make_bundle
-from asc_edge_train.fusing import fit_count, fuse
+import numpy as np
+
+from asc_edge_train.bundling import attribution, describe_bundle, make_bundle
+from asc_edge_train.embeddings import make_embeddings
+from asc_edge_train.extractors import build_extractor
+from asc_edge_train.fusing import FusedScores, fit_count, fuse
+from asc_edge_train.members import MemberScores, score_member
 from asc_edge_train.recipe import Recipe
-from asc_edge_train.report import draw_report, write_report
-from asc_edge_train.run import progress_bar, train_networks
+from asc_edge_train.reporting import draw_report, load_run
+from asc_edge_train.results import PREDICTIONS_NAME, build_report, system_scores, write_predictions
+from asc_edge_train.run import HISTORY_NAME, Run, RunOptions, progress_bar, train_networks
+from asc_edge_train.storage import read_json, write_json, write_text
 
-__all__ = ["run_recipe"]
+__all__ = ["REPORT_NAME", "FusedRun", "draw_run", "fuse_run", "run_recipe"]
+
+REPORT_NAME = "report.json"
 
 
-def run_recipe(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    seed: int | None = None,
-    jobs: int = 1,
-    smoke: bool = False,
-    command: str = "",
-    quiet: bool = False,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FusedRun:
+    """A run with every member and fusion scored."""
+
+    run: Run
+    members: dict[str, MemberScores]
+    fusions: dict[str, FusedScores]
+
+
+def run_recipe(recipe: Recipe, options: RunOptions) -> dict[str, Any]:
     """Run every stage of a recipe and give the report.
-
-    Parameters
-    ----------
-    data, out : Path
-        Where the corpora lie, and the folder of this run (made, or taken up where it was left).
-    seed : int, optional
-        The recipe's by default.
-    jobs : int
-        Networks trained at a time. The result doesn't depend on it.
-    smoke : bool
-        A few clips and epochs only, to see that every stage works.
-    command : str
-        What was typed, for the report.
 
     Raises
     ------
     AscEdgeError
         Of the type that says what is wrong with recipe, data or folder.
     """
-    seed = recipe.seed if seed is None else seed
-    run = train_networks(recipe, data, out, seed=seed, jobs=jobs, smoke=smoke, command=command, quiet=quiet)
-    with progress_bar(fit_count(run.recipe), "fusion", "fit", quiet) as bar:
-        fused = fuse(run, bar.update)
-        bar.update(bar.total - bar.n)
-    bundle = make_bundle(run, fused)
-    report = write_report(run, fused, bundle)
-    draw_report(report, out)
+    run = train_networks(recipe, options)
+    fused = fuse_run(run)
+    bundle = None
+    if run.recipe.ship:
+        path = make_bundle(run, fused.members, fused.fusions[run.recipe.ship])
+        bundle = describe_bundle(path)
+    scores = system_scores(run.recipe, fused.members, fused.fusions)
+    write_predictions(options.out / PREDICTIONS_NAME, run.recipe, run.clips, scores)
+    report = build_report(run, fused.members, fused.fusions, scores, bundle)
+    write_json(options.out / REPORT_NAME, report)
+    write_text(options.out / "attribution.md", attribution(run.clips, run.recipe.name))
+    draw_run(options.out, options.out)
     return report
+
+
+def draw_run(folder: Path, out: Path) -> list[Path]:
+    """Draw the pages of a finished run, from the files in its folder; returns their paths.
+
+    Raises
+    ------
+    UsageError, DataError
+        When the folder holds no finished run, or a damaged one.
+    """
+    run = load_run(folder)
+    history = folder / HISTORY_NAME
+    return draw_report(run.report, run.predictions, read_json(history) if history.exists() else None, out)
+
+
+def fuse_run(run: Run) -> FusedRun:
+    """Embeddings of frozen networks, then every member's scores, then every fusion's."""
+    recipe, options = run.recipe, run.options
+    frozen = [member for member in recipe.members if not member.trained]
+    embeddings: dict[str, tuple[np.ndarray, str]] = {}
+    with progress_bar(len(frozen) * len(run.clips), "embeddings", "clip", options.quiet) as bar:
+        for member in frozen:
+            bar.set_description(f"embeddings {member.name}")
+            embeddings[member.name] = make_embeddings(
+                build_extractor(member.extractor, options.weights),
+                run.clips,
+                run.content,
+                channels=recipe.channels,
+                cache=options.cache_folder,
+                parallel=options.parallel,
+                progress=bar.update,
+            )
+    members, fusions = {}, {}
+    with progress_bar(fit_count(recipe), "SVMs", "fit", options.quiet) as bar:
+        for member in recipe.members:
+            members[member.name] = score_member(
+                recipe,
+                member,
+                run.clips,
+                tasks=run.tasks_of(member.name),
+                embedding=embeddings.get(member.name),
+                folder=options.out / "members",
+                parallel=options.parallel,
+                progress=bar.update,
+            )
+        for system in recipe.fusions:
+            fusions[system.name] = fuse(
+                recipe,
+                system,
+                run.clips,
+                members,
+                folder=options.out / "fusions",
+                parallel=options.parallel,
+                progress=bar.update,
+            )
+        bar.update(bar.total - bar.n)
+    return FusedRun(run, members, fusions)

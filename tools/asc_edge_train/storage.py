@@ -11,12 +11,20 @@ import numpy as np
 
 from asc_edge.atomic import write_atomically
 
-__all__ = ["is_stamped", "load_arrays", "save_arrays", "stamp", "write_json"]
+__all__ = ["is_stamped", "load_arrays", "read_json", "save_arrays", "stamp", "write_json", "write_text"]
 
 
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode())
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, text.encode())
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:

@@ -16,8 +16,9 @@ from sklearn.svm import LinearSVC
 
 from asc_edge.fusion import LinearSvm
 from asc_edge_train.crossval import FoldPart, choose_c, metric_score
+from asc_edge_train.parallel import SERIAL, Parallel
 
-__all__ = ["EmbeddingSvm", "fit_embedding_svm", "linear_svm", "predict_labels", "to_device"]
+__all__ = ["EmbeddingSvm", "class_scores", "fit_embedding_svm", "linear_svm", "predict_labels", "to_device"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ def predict_labels(decision: np.ndarray) -> np.ndarray:
     return (decision[:, 0] > 0).astype(int) if decision.shape[1] == 1 else np.argmax(decision, axis=1)
 
 
+def class_scores(values: np.ndarray, classes: int) -> np.ndarray:
+    """Scores (n, classes) of decision values; the binary case's single column as two."""
+    return np.concatenate([-values, values], axis=1) if values.shape[1] == 1 and classes == 2 else values
+
+
 def decision_values(fitted: Pipeline, x: np.ndarray) -> np.ndarray:
     """Decision values, with a column in the binary case too."""
     values = np.asarray(fitted.decision_function(x))
@@ -78,6 +84,7 @@ def fit_embedding_svm(
     grid: Sequence[float],
     class_weight: str,
     metric: str,
+    parallel: Parallel = SERIAL,
     progress: Callable[[int], None] = lambda fits: None,
 ) -> EmbeddingSvm:
     """SVMs over the embeddings of the fold networks, and the one that ships.
@@ -90,16 +97,17 @@ def fit_embedding_svm(
         Every clip's embedding by the network that ships.
     truth, folds : ndarray of int (clips,)
     """
+    pieces = [
+        (c, class_weight, fold, embedding, truth, folds)
+        for fold, embedding in fold_embeddings.items()
+        for c in grid
+    ]
     decisions: dict[tuple[float, int], np.ndarray] = {}
     scores: dict[tuple[float, int], float] = {}
-    for fold, embedding in fold_embeddings.items():
-        train, test = folds != fold, folds == fold
-        for c in grid:
-            fitted = linear_svm(c, class_weight).fit(embedding[train], truth[train])
-            values = decision_values(fitted, embedding[test])
-            decisions[c, fold] = values
-            scores[c, fold] = metric_score(metric, truth[test], predict_labels(values))
-            progress(1)
+    for (c, _, fold, *_), values in zip(pieces, parallel.map(_fold_decisions, pieces), strict=True):
+        decisions[c, fold] = values
+        scores[c, fold] = metric_score(metric, truth[folds == fold], predict_labels(values))
+        progress(1)
     c_by_fold, parts = {}, []
     for fold in fold_embeddings:
         # A fold's own score has no say in its C, or its figure would be too good.
@@ -114,3 +122,11 @@ def fit_embedding_svm(
     best, means = choose_c(grid, folds, lambda c, fold: scores[c, fold])
     final = linear_svm(best, class_weight).fit(all_embedding, truth)
     return EmbeddingSvm(parts, best, c_by_fold, means, to_device(final))
+
+
+def _fold_decisions(piece: tuple[float, str, int, np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    """Decision values of one fold by an SVM of the others, for one C."""
+    c, class_weight, fold, embedding, truth, folds = piece
+    train, test = folds != fold, folds == fold
+    fitted = linear_svm(c, class_weight).fit(embedding[train], truth[train])
+    return decision_values(fitted, embedding[test])

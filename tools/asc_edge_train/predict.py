@@ -1,0 +1,135 @@
+"""Answers of a finished run to clips that it has never seen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asc_edge.errors import UsageError
+from asc_edge.fusion import LateFusion, LinearSvm
+from asc_edge_train.clips import Clip
+from asc_edge_train.content import clip_keys
+from asc_edge_train.embeddings import make_embeddings
+from asc_edge_train.extractors import build_extractor
+from asc_edge_train.features import Features, make_features, open_features
+from asc_edge_train.fusing import fusion_path
+from asc_edge_train.members import svm_path
+from asc_edge_train.models import build_network
+from asc_edge_train.networks import ALL_FOLDS, answer_frames, network_path
+from asc_edge_train.recipe import MemberConfig, Recipe, RoomConfig, parse_recipe
+from asc_edge_train.reporting import load_report
+from asc_edge_train.run import RECIPE_NAME, TABLE_NAME
+from asc_edge_train.stacking import stack
+from asc_edge_train.storage import read_json
+from asc_edge_train.svm import class_scores
+
+__all__ = ["Predictor"]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A run's folder, as something that classifies clips.
+
+    Attributes
+    ----------
+    folder : Path
+    recipe : Recipe
+        As it was run.
+    system : str
+        The fusion or member that answers.
+    """
+
+    folder: Path
+    recipe: Recipe
+    system: str
+    table: list[dict[str, Any]]
+
+    @classmethod
+    def open(cls, folder: Path, system: str | None = None) -> Predictor:
+        """A finished run; by default the system that it ships answers, else its best one on the folds.
+
+        Raises
+        ------
+        UsageError
+            When the folder holds no finished run, or the system isn't one of it.
+        """
+        report = load_report(folder)
+        try:
+            recipe = parse_recipe(read_json(folder / RECIPE_NAME))
+            table = read_json(folder / TABLE_NAME)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{folder}: not a finished run: {error}; run it again") from None
+        scores = {row["name"]: row["development"][recipe.metric] for row in report["systems"]}
+        chosen = system or recipe.ship or max(scores, key=lambda name: scores[name])
+        if chosen not in scores:
+            raise UsageError(f"{folder}: has no system {chosen!r}; known are {', '.join(scores)}")
+        return cls(folder, recipe, chosen, table)
+
+    @property
+    def heard(self) -> set[str]:
+        """Groups (recordings, sessions) of the development part."""
+        return {row["group"] for row in self.table if row["part"] == "development"}
+
+    def scores(
+        self,
+        clips: Sequence[Clip],
+        weights: Path,
+        progress: Callable[[int], None] = lambda clips: None,
+    ) -> np.ndarray:
+        """Scores (clips, labels) of the system for clips.
+
+        Parameters
+        ----------
+        weights : Path
+            Where files of pretrained networks lie.
+        """
+        fusions = {fusion.name: fusion.members for fusion in self.recipe.fusions}
+        names = fusions.get(self.system, [self.system])
+        members = tuple(self.recipe.member(name) for name in names)
+        recipe = replace(self.recipe, members=members, fusions=(), ship="", room_variants=RoomConfig())
+        with tempfile.TemporaryDirectory() as scratch:
+            cache = Path(scratch)
+            content = clip_keys(clips, cache / "content.json")
+            features = make_features(
+                recipe, clips, content, data=cache, cache=cache, seed=recipe.seed, progress=progress
+            )
+            answers = []
+            for member in members:
+                if member.trained:
+                    answers.append(self._network_scores(member, features[member.front_end]))
+                    continue
+                extractor = build_extractor(member.extractor, weights)
+                embedding, _ = make_embeddings(
+                    extractor, clips, content, channels=recipe.channels, cache=cache, progress=progress
+                )
+                answers.append(self._svm_scores(member, np.asarray(embedding)))
+        if self.system not in fusions:
+            return class_scores(answers[0], len(recipe.labels))
+        fusion = LateFusion.from_npz(fusion_path(self.folder / "fusions", self.system).read_bytes())
+        return fusion.predict_proba(stack(answers))
+
+    def _network_scores(self, member: MemberConfig, features: Features) -> np.ndarray:
+        notes = read_json(self.folder / "members" / f"{member.name}.json")
+        chosen = member.points()[notes.get("point", 0)]
+        folds = [ALL_FOLDS] if member.final == "refit" else range(1, self.recipe.folds + 1)
+        fine = {row["fine"] for row in self.table}
+        classes = len(self.recipe.labels) if member.target == "label" else len(fine)
+        frames = open_features(features)
+        answers = []
+        for fold in folds:
+            network = build_network(chosen.network, frames.shape[2], classes, pretrained=False)
+            path = network_path(self.folder / "networks", member.name, notes.get("point", 0), fold)
+            network.load_state_dict(torch.load(path, weights_only=True))
+            answers.append(answer_frames(network.eval(), chosen, frames))
+        mean = np.mean(answers, axis=0)
+        return mean if member.kind == "posterior" else self._svm_scores(member, mean)
+
+    def _svm_scores(self, member: MemberConfig, embedding: np.ndarray) -> np.ndarray:
+        svm = LinearSvm.from_npz(svm_path(self.folder / "members", member.name).read_bytes())
+        return svm.decision_function(embedding.astype(np.float64))
