@@ -14,6 +14,7 @@ from scipy.signal import fftconvolve
 from asc_edge_train.clips import DataError, licence_family
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.recipe import RoomConfig
+from asc_edge_train.rooms_simulated import simulate_rooms
 from asc_edge_train.sound import clip_samples
 
 __all__ = ["clip_seed", "load_rooms", "room_variant"]
@@ -24,14 +25,35 @@ def clip_seed(seed: int, clip_id: str, variant: int) -> list[int]:
     return [seed, zlib.crc32(clip_id.encode()), variant]
 
 
-def load_rooms(config: RoomConfig, data: Path, sample_rate_hz: int) -> list[np.ndarray]:
-    """Impulse responses (n,) that the recipe allows, each of unit energy.
+def load_rooms(
+    config: RoomConfig,
+    data: Path,
+    sample_rate_hz: int,
+    *,
+    simulated: int = 0,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> list[np.ndarray]:
+    """Impulse responses (n,) that the recipe allows, each of unit energy: measured ones, then simulated ones.
+
+    Parameters
+    ----------
+    simulated, seed, cache
+        How many rooms are simulated, by which seed, and where they are kept (`rooms_simulated`). With some,
+        the recipe's folder of measured ones may be left empty.
 
     Raises
     ------
     DataError
-        When none is left.
+        When none is left, or there is nothing to simulate them with.
     """
+    responses = _measured(config, data, sample_rate_hz) if config.folder or not simulated else []
+    if simulated:
+        responses += simulate_rooms(simulated, sample_rate_hz, seed, cache)
+    return responses
+
+
+def _measured(config: RoomConfig, data: Path, sample_rate_hz: int) -> list[np.ndarray]:
     clips = load_corpus("manifest", data / config.folder)
     responses = []
     for clip in clips:
