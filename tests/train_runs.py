@@ -85,7 +85,7 @@ def run_report(
             "seconds": 12.5,
         }
         if fusion:
-            system["score_by_c"] = {"0.001": 0.5, "0.01": 0.6, "0.1": 0.7, "1": 0.65}
+            system["score_by_c"] = {"1e-09": 0.4, "0.001": 0.5, "0.01": 0.6, "0.1": 0.7, "1": 0.65}
         if arrays["part"].any():
             kinds = {"all": arrays["part"] == 1}
             kinds |= {kind: arrays["subset"] == kind for kind in ("known", "unknown")}

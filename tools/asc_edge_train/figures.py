@@ -20,6 +20,7 @@ __all__ = [
     "bootstrap_interval",
     "clip_score",
     "confusion",
+    "group_numbers",
     "interval_table",
     "paired_difference",
     "score_table",
@@ -159,7 +160,9 @@ def bootstrap_interval(
     -------
     low, high : float
     """
-    counts = _group_counts(truth, [predicted], _numbers(groups), classes, folds if fold_average else None)
+    counts = _group_counts(
+        truth, [predicted], group_numbers(groups), classes, folds if fold_average else None
+    )
     drawn = _resampled(counts, metric, resamples, seed)[:, 0]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -177,6 +180,7 @@ def interval_table(
     seed: int = 0,
 ) -> dict[str, list[float]]:
     """`bootstrap_interval` of every metric, as a report holds it."""
+    groups = group_numbers(groups)
     return {
         metric: list(
             bootstrap_interval(
@@ -214,7 +218,7 @@ def paired_difference(
     Parameters and resampling as in `bootstrap_interval`.
     """
     folds = folds if fold_average else None
-    counts = _group_counts(truth, [first, second], _numbers(groups), classes, folds)
+    counts = _group_counts(truth, [first, second], group_numbers(groups), classes, folds)
     both = _scores(counts, np.ones((1, counts.hits.shape[2])), metric)[0]
     drawn = _resampled(counts, metric, resamples, seed)
     differences = drawn[:, 1] - drawn[:, 0]
@@ -241,7 +245,8 @@ class _Counts:
     clips: np.ndarray
 
 
-def _numbers(groups: np.ndarray) -> np.ndarray:
+def group_numbers(groups: np.ndarray) -> np.ndarray:
+    """Numbers from 0 for names of groups; sorting many names takes longer than resampling them."""
     return np.unique(groups, return_inverse=True)[1]
 
 
@@ -256,7 +261,7 @@ def _group_counts(
         raise ValueError("there is no clip to score")
     # A column of its own for "no answer", cut off in the end.
     wide = classes + 1
-    fold_numbers = np.zeros(len(truth), dtype=np.int64) if folds is None else _numbers(folds)
+    fold_numbers = np.zeros(len(truth), dtype=np.int64) if folds is None else group_numbers(folds)
     shape = (int(fold_numbers.max()) + 1, int(groups.max()) + 1, wide)
     cell = (fold_numbers * shape[1] + groups) * wide
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from asc_edge.atomic import write_atomically
+from asc_edge.errors import UsageError
 from asc_edge_train.reporting.ablation import ablation_table
 from asc_edge_train.reporting.comparing import compare
 from asc_edge_train.reporting.comparison_page import comparison_page, comparison_text
@@ -63,8 +64,17 @@ def draw_report(
     -------
     list of Path
         What was written: JSON, Markdown, HTML, then the pictures.
+
+    Raises
+    ------
+    UsageError
+        When the recipe's name is no file name.
     """
     name = report["recipe"]
+    if Path(name).name != name:
+        raise UsageError(
+            f"recipe {name!r}: a report's recipe is the name of its files, and can't hold a path"
+        )
     blocks = report_blocks(complete_report(report, predictions), predictions, history)
     title = f"{'SMOKE RUN: ' if report['smoke'] else ''}{name} {report['version']}: results"
     paths = [out / f"{name}.json", out / f"{name}.md", out / f"{name}.html"]

@@ -73,8 +73,8 @@ def ablation_table(
     blocks += [Table(header, rows, strong=frozenset({0}))]
     blocks += [
         Text(
-            f"{part.capitalize()} part. Differences are percentage points to {titles[0]} on the same clips, with "
-            "95 % intervals from 1000 resamples of whole recordings."
+            f"{part.capitalize()} part. Differences are percentage points to {titles[0]} on the same clips, "
+            "with 95 % intervals from 1000 resamples of whole recordings."
         ),
         *map(Text, notes),
     ]

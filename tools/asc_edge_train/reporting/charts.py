@@ -111,7 +111,10 @@ def class_chart(labels: Sequence[str], parts: Mapping[str, Sequence[float]], tit
             axes.barh(places, heights, color=SERIES[0], height=0.66, label=name, alpha=0.75)
         else:
             mark = marks[(number - 1) % len(marks)]
-            axes.plot(heights, places, mark, color=SERIES[number % 8], ms=4.5, label=name, clip_on=False)
+            colour = SERIES[number % 8]
+            axes.plot(
+                heights, places, mark, color=colour, mec=PAPER, mew=0.6, ms=5.5, label=name, clip_on=False
+            )
     size = 8.5 if len(labels) <= _NUMBERED_CLASSES else 6.5
     axes.set_yticks(places, [_short(labels[number]) for number in order], size=size)
     axes.set(xlim=(0, 100), ylim=(len(labels) - 0.4, -0.6))
@@ -121,7 +124,7 @@ def class_chart(labels: Sequence[str], parts: Mapping[str, Sequence[float]], tit
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     if len(parts) > 1:
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside lower center", ncols=3, reverse=True)
     return figure
 
 
@@ -163,7 +166,9 @@ def c_chart(curves: Mapping[str, tuple[Mapping[str, float], float | None]], metr
     ----------
     curves : mapping of system title to (score by C, chosen C)
     """
-    figure = new_figure(6.6, 3.6)
+    from matplotlib.ticker import NullLocator
+
+    figure = new_figure(7.6, 3.6)
     axes = figure.subplots()
     styles = ("-", "--", ":", "-.")
     for number, (title, (scores, chosen)) in enumerate(curves.items()):
@@ -174,6 +179,8 @@ def c_chart(curves: Mapping[str, tuple[Mapping[str, float], float | None]], metr
             if c == chosen:
                 axes.plot([c], [score], "o", color=colour, ms=5)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda c, _place: f"{c:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("C of the linear SVM; points are the ones chosen")
     axes.set_ylabel(f"{metric} %, mean of the folds")
     axes.grid(axis="y")

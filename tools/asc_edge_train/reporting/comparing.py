@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from asc_edge.errors import UsageError
 from asc_edge_train.clips import DataError
-from asc_edge_train.figures import METRICS, answers, clip_score, paired_difference
+from asc_edge_train.figures import METRICS, answers, clip_score, group_numbers, paired_difference
 from asc_edge_train.reporting.facts import Part
 from asc_edge_train.reporting.runs import FinishedRun, load_run
 
@@ -27,6 +27,8 @@ class SharedClips:
     ----------
     rows_a, rows_b : ndarray of int
         Where they stand in each run's predictions.
+    groups : ndarray of int
+        What is resampled: the first run's groups.
     fold_average : bool
         Whether development figures are means over folds: both runs say so, and their folds agree.
     """
@@ -35,6 +37,7 @@ class SharedClips:
     b: FinishedRun
     rows_a: np.ndarray
     rows_b: np.ndarray
+    groups: np.ndarray
     fold_average: bool
 
     def parts(self) -> list[tuple[Part, np.ndarray]]:
@@ -133,7 +136,8 @@ def share_clips(a: FinishedRun, b: FinishedRun) -> SharedClips:
         )
     averaged = bool(a.report.get("fold_average")) and bool(b.report.get("fold_average"))
     same = np.array_equal(a.predictions["folds"][rows_a], b.predictions["folds"][rows_b])
-    return SharedClips(a, b, rows_a, rows_b, averaged and same)
+    groups = group_numbers(a.predictions["groups"][rows_a])
+    return SharedClips(a, b, rows_a, rows_b, groups, averaged and same)
 
 
 def compare_scores(
@@ -147,7 +151,7 @@ def compare_scores(
     if any((one == classes).all() for one in predicted):
         return None
     how = {"folds": folds, "fold_average": part.fold_average}
-    found = paired_difference(truth, *predicted, stored["groups"][rows], classes, metric=metric, **how)
+    found = paired_difference(truth, *predicted, shared.groups[places], classes, metric=metric, **how)
     return {
         "a": clip_score(truth, predicted[0], classes, metric, **how),
         "b": clip_score(truth, predicted[1], classes, metric, **how),
@@ -179,7 +183,7 @@ def _pair(shared: SharedClips, pair: tuple[str, str], metric: str) -> Iterator[d
             "title_b": shared.b.title(pair[1]),
             "part": part.name,
             "clips": len(places),
-            "groups": len(np.unique(shared.a.predictions["groups"][rows])),
+            "groups": len(np.unique(shared.groups[places])),
             "figures": figures,
             "right_to_wrong": int(np.sum(was & ~now)),
             "wrong_to_right": int(np.sum(~was & now)),

@@ -39,7 +39,8 @@ def comparison_text(comparison: Mapping[str, Any]) -> list[str]:
 def comparison_page(comparison: Mapping[str, Any]) -> str:
     """The comparison as one self-contained HTML page."""
     runs = comparison["runs"]
-    title = f"{runs['a']['folder']} and {runs['b']['folder']} compared"
+    names = list(dict.fromkeys(runs[key]["folder"] for key in ("a", "b")))
+    title = f"{' and '.join(names)} compared" if len(names) == 2 else f"Systems of {names[0]} compared"
     blocks: list[Block] = [Heading(1, title), *map(Notice, _warnings(comparison))]
     blocks.append(Bullets([f"{key}: {_run(comparison, key)}" for key in ("a", "b")]))
     blocks.append(Text(f"{_clips(comparison)}."))
@@ -49,7 +50,7 @@ def comparison_page(comparison: Mapping[str, Any]) -> str:
     blocks.append(
         Text(
             "Differences are b minus a, in percentage points, with 95 % intervals from 1000 resamples of "
-            "whole recordings, the same for both. An interval that holds 0 shows no difference."
+            "whole recordings, the same for both. Where one holds 0, no difference is shown."
         )
     )
     for key, name in (("only_a", "Only in a"), ("only_b", "Only in b")):

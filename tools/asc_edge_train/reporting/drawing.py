@@ -73,6 +73,7 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 
 
 def to_png(figure: Figure, dpi: int = 110) -> bytes:
+    _lay_out(figure)
     buffer = io.BytesIO()
     # No software version in the file: the same figures draw the same bytes.
     figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
@@ -83,6 +84,7 @@ def to_svg(figure: Figure, name: str) -> str:
     """The figure as an ``<svg>`` element; ``name`` keeps its ids apart from those of other figures."""
     import matplotlib as mpl
 
+    _lay_out(figure)
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -98,10 +100,17 @@ def to_svg(figure: Figure, name: str) -> str:
     text = re.sub(r"(font-family|font): [^;\"]*'?sans-serif'?", _family, text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
-    # A narrow page shrinks a picture a little; below that the picture scrolls, for its text must stay legible.
+    # A narrow page shrinks a picture a little; below that it scrolls, for its text must stay legible.
     least_pt = round(0.8 * 72 * figure.get_figwidth())
     text = text.replace("<svg ", f'<svg style="min-width: {least_pt}pt" ', 1)
     return re.sub(r"\n\s*", "\n", text).strip()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Once, not again for every file: it takes most of the time that drawing takes."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
 
 
 def _family(found: re.Match[str]) -> str:

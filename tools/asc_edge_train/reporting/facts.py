@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from asc_edge_train.figures import METRICS, answers, confusion, interval_table
+from asc_edge_train.figures import METRICS, answers, confusion, group_numbers, interval_table
 
 __all__ = [
     "METRIC_NAMES",
@@ -137,6 +137,7 @@ def complete_report(report: Mapping[str, Any], predictions: Arrays | None) -> di
     found["systems"] = [dict(system) for system in report["systems"]]
     if predictions is None:
         return found
+    predictions = {**predictions, "groups": group_numbers(predictions["groups"])}
     for part, system in _missing(found):
         scores = predictions.get(f"scores:{system['name']}")
         rows = rows_of_part(predictions, part)

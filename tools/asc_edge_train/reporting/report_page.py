@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asc_edge_train.figures import answers, paired_difference
+from asc_edge_train.figures import answers, group_numbers, paired_difference
 from asc_edge_train.reporting.charts import (
     SystemRow,
     c_chart,
@@ -160,6 +160,7 @@ def _differences(report: Mapping[str, Any], predictions: Arrays) -> list[Block]:
     chosen, others = systems[0], systems[1:]
     if not others:
         return []
+    predictions = {**predictions, "groups": group_numbers(predictions["groups"])}
     rows = [
         [title_of(other), *(_difference(report, predictions, part, chosen, other) for part in parts)]
         for other in others
@@ -167,7 +168,7 @@ def _differences(report: Mapping[str, Any], predictions: Arrays) -> list[Block]:
     header = ["system", *(f"{part.name}: {METRIC_NAMES[metric]} % points" for part in parts)]
     note = (
         f"{title_of(chosen)} minus each other system on the same clips, with the 95 % interval of the "
-        "difference (the same recordings drawn for both). An interval that holds 0 shows no difference."
+        "difference (the same recordings drawn for both). Where it holds 0, no difference is shown."
     )
     return [Heading(2, "The chosen system against the others"), Table(header, rows), Text(note)]
 
@@ -206,7 +207,9 @@ def _classes(report: Mapping[str, Any]) -> list[Block]:
         if part.subset in {None, "all"}:
             header.append(f"{part.name}: clips")
             columns.append([str(row.get("clips", "–")) for row in by_label])
-        drawn[part.name] = [100 * row.get("f1", 0.0) for row in by_label]
+        # Subsets stand in the table; as marks they would hide one another.
+        if part.subset in {None, "all"}:
+            drawn[part.name] = [100 * row.get("f1", 0.0) for row in by_label]
     rows = [[label, *cells] for label, *cells in zip(labels, *columns, strict=True)]
     title = title_of(chosen)
     blocks: list[Block] = [Heading(2, f"{title} by label"), Table(header, rows)]

@@ -87,7 +87,9 @@ def load_run(folder: Path) -> FinishedRun:
     report = load_report(folder)
     path = folder / "predictions.npz"
     try:
-        predictions = load_arrays(path)
+        # Opened here: numpy leaves a file open that ends before its list of arrays.
+        with path.open("rb") as stream:
+            predictions = load_arrays(stream)  # type: ignore[arg-type]
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such predictions; finish the run with asc-edge-train run first"
