@@ -180,7 +180,7 @@ def _break(folder: Path, how: str) -> None:
     }
     changes = {
         "truth": {"truth": truth},
-        "other clips": {"clip_ids": np.char.add("x", names)},
+        "other clips": {"clip_ids": np.char.add("x", arrays["clip_ids"])},
         "twice": {"clip_ids": names},
         "short": {"scores:crnn": arrays["scores:crnn"][:-1]},
         "outside": {"truth": truth + 1},
@@ -204,7 +204,7 @@ def _break(folder: Path, how: str) -> None:
         ("cut off", DataError, "not readable"),
         ("labels", DataError, r"different labels \(only one has 'dishwashing'\)"),
         ("order", DataError, "different labels"),
-        ("truth", DataError, "differ about the label of 1 clips, for instance clip"),
+        ("truth", DataError, "differ about the labels of shared clips: 1, first clip"),
         ("other clips", DataError, "share no clip"),
         ("twice", DataError, "stands twice"),
         ("short", DataError, "array 'scores:crnn' has shape"),

@@ -131,7 +131,7 @@ def share_clips(a: FinishedRun, b: FinishedRun) -> SharedClips:
     if len(wrong):
         clip = a.predictions["clip_ids"][rows_a[wrong[0]]]
         raise DataError(
-            f"{a.folder} and {b.folder} differ about the label of {len(wrong)} clips, for instance {clip}: "
+            f"{a.folder} and {b.folder} differ about the labels of shared clips: {len(wrong)}, first {clip}; "
             "they can't be compared"
         )
     averaged = bool(a.report.get("fold_average")) and bool(b.report.get("fold_average"))
