@@ -63,7 +63,7 @@ def smooth_cells(rng: np.random.Generator, frames: int) -> np.ndarray:
     return np.asarray(grown) * 20 - 60
 
 
-@pytest.mark.parametrize("colour_map", ["viridis", "magma", "jet"])
+@pytest.mark.parametrize("colour_map", ["viridis", "tab20", "CMRmap"])
 @pytest.mark.parametrize("frames", [40, 227, 311])
 def test_table_image_is_what_matplotlib_draws(colour_map: str, frames: int, rng: np.random.Generator) -> None:
     cells = smooth_cells(rng, frames)
@@ -71,7 +71,7 @@ def test_table_image_is_what_matplotlib_draws(colour_map: str, frames: int, rng:
     assert table.shape == drawn.shape == (227, 227, 3)
     assert table.dtype == drawn.dtype == np.uint8
     difference = np.abs(table.astype(int) - drawn.astype(int)).mean()
-    assert difference < 1.5
+    assert difference < 0.01
     # The measure tells a turned image from a like one.
     assert np.abs(table[::-1].astype(int) - drawn.astype(int)).mean() > 10
 
@@ -81,16 +81,16 @@ def test_real_clips_table_is_what_matplotlib_draws(shared_data: Path) -> None:
     for row in clips:
         cells = log_mel(clip_samples(row, RATE_HZ), front_end("toolkit", RATE_HZ, 128))[0]
         table, drawn = table_image(cells, "viridis"), drawn_image(cells, "viridis")
-        assert np.abs(table.astype(int) - drawn.astype(int)).mean() < 8
+        assert np.abs(table.astype(int) - drawn.astype(int)).mean() < 0.01
 
 
 def test_colours_run_from_the_clips_minimum_to_its_maximum_and_low_is_below() -> None:
     cells = np.full((128, 128), -50.0, np.float32)
     cells[0, 0], cells[-1, -1] = -90.0, -10.0
     image = table_image(cells, "viridis")
-    low, high = (np.array(matplotlib.colormaps["viridis"](v, bytes=True)[:3]) for v in (0.0, 1.0))
-    np.testing.assert_array_equal(image[-1, 0], low)
-    np.testing.assert_array_equal(image[0, -1], high)
+    low, high = (255 * np.array(matplotlib.colormaps["viridis"](v)[:3]) for v in (0.0, 1.0))
+    np.testing.assert_allclose(image[-1, 0], low, atol=0.5)
+    np.testing.assert_allclose(image[0, -1], high, atol=0.5)
 
 
 def test_silence_is_the_first_colour_as_in_a_plot() -> None:

@@ -26,13 +26,16 @@ RESIZE_FILTERS = {
 def table_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
     """Image (227, 227, 3) uint8 of cells (mels, frames): colours by table, nearest cell per pixel.
 
-    What `drawn_image` draws but for the pixels that the border of two cells runs through.
+    What `drawn_image` draws, but for rare pixels through which the border of two cells runs.
     """
     low, high = float(cells_db.min()), float(cells_db.max())
     # A clip of one level all through, like silence, has the map's first colour, as it has in a plot.
     scaled = (cells_db - low) / (high - low) if high > low else np.zeros_like(cells_db)
-    colours = matplotlib.colormaps[colour_map](scaled[::-1], bytes=True)[..., :3]
-    return resized(np.ascontiguousarray(colours), IMAGE_PIXELS, "nearest")
+    colours = matplotlib.colormaps[colour_map]
+    # Rounded, as a plot's colours are; the colour map's own bytes are cut off.
+    table = np.round(colours(np.arange(colours.N))[:, :3] * 255).astype(np.uint8)
+    entries = np.minimum(scaled[::-1] * colours.N, colours.N - 1).astype(np.intp)
+    return resized(table[entries], IMAGE_PIXELS, "nearest")
 
 
 def drawn_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
