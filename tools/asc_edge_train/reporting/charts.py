@@ -67,7 +67,7 @@ def confusion_chart(table: Sequence[Sequence[int]], labels: Sequence[str], title
     figure = new_figure(side_in + 2.0, side_in + 1.7)
     axes = figure.subplots()
     # Empty cells aren't drawn: 50 classes have 2500 of them, nearly all empty.
-    rows, columns = np.nonzero(counts)
+    rows, columns = (places.tolist() for places in np.nonzero(counts))
     cells = [Rectangle((x - 0.5, y - 0.5), 1, 1) for y, x in zip(rows, columns, strict=True)]
     shade = [_faded(SERIES[0], 0.06 + 0.94 * shares[y, x]) for y, x in zip(rows, columns, strict=True)]
     axes.add_collection(PatchCollection(cells, facecolors=shade, edgecolors="none"))
@@ -80,7 +80,7 @@ def confusion_chart(table: Sequence[Sequence[int]], labels: Sequence[str], title
     names = [_short(label) for label in labels]
     axes.set_xticks(range(classes), names, rotation=45 if numbered else 90, size=size)
     for text in axes.get_xticklabels():
-        text.set_ha("right" if numbered else "center")
+        text.set_horizontalalignment("right" if numbered else "center")
         text.set_rotation_mode("anchor" if numbered else "default")
     axes.set_yticks(range(classes), names, size=size)
     axes.set(xlim=(-0.5, classes - 0.5), ylim=(classes - 0.5, -0.5), aspect="equal")

@@ -182,9 +182,11 @@ def _difference(
         return "–"
     if part.figures(chosen) is None or part.figures(other) is None:
         return "–"
+    first, second = (answers(predictions[name][rows]) for name in names)
     found = paired_difference(
         predictions["truth"][rows],
-        *(answers(predictions[name][rows]) for name in names),
+        first,
+        second,
         predictions["groups"][rows],
         len(report["labels"]),
         metric=report["metric"],
@@ -199,7 +201,8 @@ def _classes(report: Mapping[str, Any]) -> list[Block]:
     parts = [part for part in parts_of(report) if part.figures(chosen)]
     header, columns, drawn = ["label"], [], {}
     for part in parts:
-        by_label = [part.figures(chosen)["per_class"].get(label, {}) for label in labels]  # type: ignore[index]
+        per_class = (part.figures(chosen) or {})["per_class"]
+        by_label = [per_class.get(label, {}) for label in labels]
         names = ("precision", "recall", "f1") if part is parts[0] else ("f1",)
         for name in names:
             header.append(f"{part.name}: {'F1' if name == 'f1' else name} %")
