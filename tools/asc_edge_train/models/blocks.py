@@ -33,9 +33,10 @@ class BlockDropout(nn.Dropout):
             return super().forward(maps)
         dropped = round(self.p * _STEPS)
         seed = int(torch.randint(1 << 62, ()))
-        # Bytes in a bytearray: torch wants memory that may be written to.
-        noise = bytearray(np.random.Generator(np.random.SFC64(seed)).bytes(2 * maps.numel()))
-        kept = torch.frombuffer(noise, dtype=torch.int16) >= dropped - _STEPS // 2
+        count = maps.numel()
+        # Raw 64-bit words are four times as fast as drawing what they hold.
+        noise = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)[:count]
+        kept = torch.from_numpy(noise) >= dropped - _STEPS // 2
         scale = kept.to(maps.dtype).mul_(_STEPS / (_STEPS - dropped))
         batch, channels, rows, columns = maps.shape
         # In the order in which the maps lie in memory.
