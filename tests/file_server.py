@@ -26,6 +26,7 @@ class Server:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True
+    lengths: bool = True
     etag: str = '"v1"'
     breaks: int = 0  # answers that end in the middle
     failures: int = 0  # answers of 503
@@ -76,7 +77,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         if state.etag:
             self.send_header("ETag", state.etag)
-        self.send_header("Content-Length", str(len(body) - start))
+        if state.lengths:
+            self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
         if state.breaks:
             state.breaks -= 1
