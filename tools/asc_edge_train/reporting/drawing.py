@@ -87,10 +87,10 @@ def to_svg(figure: Figure, name: str) -> str:
     _lay_out(figure)
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+        figure.savefig(buffer, format="svg", transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
+    # Without the date and the version of what drew it.
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
     # A page's style isn't a picture's business, and the names of groups are used by nobody.
     text = re.sub(r"<style.*?</style>\s*", "", text, flags=re.S)
