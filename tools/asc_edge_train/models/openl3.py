@@ -97,7 +97,7 @@ class OpenL3Audio(nn.Module):
         ConfigError
             When the file is damaged or of another network.
         """
-        ours = [name for name, module in self.layers.named_children() if any(module.parameters())]
+        ours = [name for name, module in self.layers.named_children() if list(module.parameters())]
         theirs = [
             {name.split("/")[-1].split(":")[0]: value for name, value in arrays.items()}
             for layer, arrays in read_layers(path).items()
