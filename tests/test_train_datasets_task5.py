@@ -12,6 +12,8 @@ import soundfile
 from asc_edge.errors import AudioFileError
 from asc_edge_train.clips import DataError, FoldLeakError, assign_folds, check_groups
 from asc_edge_train.datasets import load_corpus
+from asc_edge_train.labels import build_table
+from asc_edge_train.recipe import CorpusConfig, Mapping, load_recipe
 from asc_edge_train.sound import clip_samples
 from dataset_trees import OFFSETS_LSB, add_line, development, evaluation, write_dcase2018_task5
 
@@ -200,3 +202,30 @@ def test_parts_are_kept_apart(tmp_path: Path) -> None:
     with pytest.raises(FoldLeakError, match="evaluation part"):
         check_groups([*clips, replace(held_out, fold=2, part="development", clip_id="x")])
     assert assign_folds(clips, 4, 1) == clips
+
+
+# Catches: evaluation clips lost, folded, or thinned away on the way from the loader to the table.
+def test_table_of_a_recipe_keeps_the_evaluation_part(tmp_path: Path) -> None:
+    write_dcase2018_task5(tmp_path / "task5", labels=TWO, seconds=SECONDS)
+    (tmp_path / "task5/DCASE2018-task5-dev/audio/DevNode1_ex1_1.wav").unlink()
+    corpus = CorpusConfig(layout="dcase2018-task5", folder="task5", options={"missing": "skip"})
+    recipe = replace(
+        load_recipe("home"),
+        corpora=(corpus,),
+        labels=TWO,
+        mappings={"dcase2018-task5": Mapping(labels={label: label for label in TWO})},
+        licences=("non-commercial research",),
+    )
+    clips = build_table(recipe, tmp_path)
+    assert Counter((c.part, c.subset) for c in clips) == {
+        ("development", ""): 15,
+        ("evaluation", "known"): 2,
+        ("evaluation", "unknown"): 2,
+    }
+    assert {c.label for c in evaluation(clips)} == set(TWO)
+    thin = build_table(replace(recipe, clips_per_class_and_fold=1), tmp_path)
+    assert Counter((c.part, c.subset) for c in thin) == {
+        ("development", ""): 8,
+        ("evaluation", "known"): 2,
+        ("evaluation", "unknown"): 2,
+    }

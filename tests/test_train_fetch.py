@@ -220,7 +220,7 @@ def test_record_that_is_none(server: Server, answer: bytes, words: str) -> None:
 
 
 # Catches: a server that names a file into another folder of this machine.
-@pytest.mark.parametrize("name", ["../a", "b/a", "..\\a", ".fetched.json", ".."])
+@pytest.mark.parametrize("name", ["../a", "b/a", "b\\a", ".fetched.json", ".."])
 def test_record_with_unsafe_names(server: Server, name: str) -> None:
     server.record(1, {name: b""})
     with pytest.raises(FetchError, match="unsafe name"):
