@@ -265,6 +265,20 @@ def test_folds_hold_whole_groups_and_are_even(sizes: list[tuple[int, str]], fold
         assert max(counts) - min(counts) <= max((count for count, f in sizes if f == fine), default=0)
 
 
+# Catches: evaluation clips that pull at the folds of the others, or that get one themselves.
+def test_evaluation_clips_are_outside_of_folds() -> None:
+    clips = [clip(f"{number}", f"g{number}", fine="xy"[number % 2]) for number in range(9)]
+    tested = [
+        replace(clip(f"t{number}", "t", fine="x"), part="evaluation", clip_id=f"t{number}")
+        for number in range(7)
+    ]
+    folded = assign_folds(clips, 3, 0)
+    assert assign_folds([*tested, *clips], 3, 0) == [*tested, *folded]
+    assert merge_straddling_groups([*tested, *folded]) == [*tested, *folded]
+    with pytest.raises(DataError, match="fold 4"):
+        assign_folds([clip("a", "g", 4)], 3, 0)
+
+
 # Catches: a corpus's recording in fold 2 while the same Freesound recording in another corpus is in fold 3.
 def test_fold_follows_a_recording_that_has_one() -> None:
     folded = assign_folds([clip("a", "g", 3), clip("b", "g"), clip("c", "h")], 4, 0)
