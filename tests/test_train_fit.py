@@ -219,7 +219,8 @@ def test_the_average_answers(rng: np.random.Generator) -> None:
 
 
 # Catches: a look at held-out clips that changes the training, other clips looked at, dropout left on.
-def test_history_of_held_out_clips(rng: np.random.Generator) -> None:
+def test_history_of_held_out_clips(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asc_edge_train.fit._BATCH", 2)  # several batches, the last one shorter
     data = training_set(rng)
     held_out = np.array([3, 8, 9, 14, 15])
     rows = np.setdiff1d(data.rows, held_out)

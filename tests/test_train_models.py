@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from asc_edge.errors import ConfigError
+from asc_edge_train.export import export_onnx
 from asc_edge_train.models import build_network, multiply_accumulates, parameter_count
 from asc_edge_train.models.blocks import BlockDropout
 from asc_edge_train.recipe import load_recipe
@@ -173,6 +174,28 @@ def test_pooling_first_answers_the_same(activation: str) -> None:
     assert isinstance(theirs.blocks[2], nn.MaxPool2d)
     x = torch.randn(4, 1, 8, 12)
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), rtol=0, atol=0)
+
+
+# Catches: a layer that ONNX can't say, or says otherwise; the exporter compares with onnxruntime itself.
+@pytest.mark.parametrize("activation", ["elu", "relu", "silu"])
+def test_all_fields_can_be_exported(activation: str) -> None:
+    network = build_network(
+        {
+            **PAPER,
+            "filters": [3, 4],
+            "kernels": [4, 3],
+            "pools": [[2, 2], [2, 2]],
+            "gru_size": 5,
+            "activation": activation,
+            "pool_first": activation != "silu",
+            "input_scaling": "symmetric",
+            "collapse": "mean",
+            "conv_bias": True,
+        },
+        mels=8,
+        classes=3,
+    )
+    assert export_onnx(network, "posterior", 8, 12, exporter="old")
 
 
 # ---- dropout

@@ -24,6 +24,7 @@ from asc_edge_train.schedule import learning_rate
 __all__ = ["FitResult", "TrainingSet", "fit_network", "infer"]
 
 CHECKPOINT_EVERY = 4
+_BATCH = 64
 # Posteriors below it count as this, in the loss of held-out clips.
 _LEAST_POSTERIOR = 1e-12
 _NOT_LOOKED = {"validation_loss": None, "validation_score": None, "validation_macro_f1": None}
@@ -142,7 +143,7 @@ def infer(
     frames_db: np.ndarray,
     floor_db: float | None,
     kind: str,
-    batch: int = 64,
+    batch: int = _BATCH,
     *,
     shifts: int = 1,
 ) -> np.ndarray:
@@ -233,9 +234,15 @@ def _train_epoch(
 def _validate(member: MemberConfig, network: nn.Module, training: TrainingSet) -> dict[str, Any]:
     """Mean loss and scores of the network's answers for the held-out clips as they are (variant 0)."""
     assert training.validation_rows is not None
-    truth = training.classes[training.validation_rows]
-    frames = training.frames_db[0][training.validation_rows]
-    posteriors = infer(network, frames, member.floor_db, "posterior")
+    rows = training.validation_rows
+    truth = training.classes[rows]
+    # A batch at a time: the held-out part of a large corpus needn't fit into memory.
+    posteriors = np.concatenate(
+        [
+            infer(network, training.frames_db[0][rows[start : start + _BATCH]], member.floor_db, "posterior")
+            for start in range(0, len(rows), _BATCH)
+        ]
+    )
     predicted = posteriors.argmax(axis=1)
     own = np.maximum(posteriors[np.arange(len(truth)), truth], _LEAST_POSTERIOR)
     return {

@@ -26,6 +26,9 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        for module in self.network.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # CUDA wants them side by side, which a copy's are not
         self.decay = decay
         self.updates = 0
 
