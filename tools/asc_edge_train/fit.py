@@ -20,6 +20,7 @@ from asc_edge_train.fit_state import FitState
 from asc_edge_train.models import build_network
 from asc_edge_train.recipe import MemberConfig
 from asc_edge_train.schedule import learning_rate
+from asc_edge_train.training_config import TrainingConfig
 
 __all__ = ["FitResult", "TrainingSet", "fit_network", "infer"]
 
@@ -210,10 +211,8 @@ def _train_epoch(
     rng = np.random.default_rng(seed)
     torch.manual_seed(_torch_seed(seed))
     state.network.train()
-    drawn = training.rows[
-        draw_epoch(training.classes[training.rows], config.samples_per_epoch, config.balance, rng)
-    ]
-    batches = max(1, config.samples_per_epoch // config.batch)
+    drawn = _draw_rows(training, config, rng)
+    batches = _batches(len(drawn), config)
     total, rate = 0.0, 0.0
     for number, rows in enumerate(np.array_split(drawn, batches)):
         rate = learning_rate(config, epoch * batches + number, config.epochs * batches)
@@ -229,6 +228,20 @@ def _train_epoch(
         state.step(loss, config.clip_norm)
         total += float(loss.detach()) / batches
     return total, rate
+
+
+def _draw_rows(training: TrainingSet, config: TrainingConfig, rng: np.random.Generator) -> np.ndarray:
+    """Clips of an epoch: as many as the recipe says, by class, or every one once."""
+    if not config.samples_per_epoch:
+        return rng.permutation(training.rows)
+    classes = training.classes[training.rows]
+    return training.rows[draw_epoch(classes, config.samples_per_epoch, config.balance, rng)]
+
+
+def _batches(clips: int, config: TrainingConfig) -> int:
+    """Updates of an epoch. Every clip once takes as many as Keras does, its last batch being short."""
+    whole = clips // config.batch
+    return max(1, whole if config.samples_per_epoch else -(-clips // config.batch))
 
 
 def _validate(member: MemberConfig, network: nn.Module, training: TrainingSet) -> dict[str, Any]:

@@ -21,11 +21,19 @@ _CHOICES = {
 _SHARES = ("mixing", "label_smoothing", "ema_decay", "mixstyle")
 _RANGES = ("noise_floor_db", "gain_db", "filter_db", "filter_bands", "time_scale")
 _NOT_NEGATIVE = (
-    *("lr_decay", "anneal_epochs", "warmup_epochs", "weight_decay", "clip_norm", "validate_every"),
+    *(
+        "samples_per_epoch",
+        "lr_decay",
+        "anneal_epochs",
+        "warmup_epochs",
+        "weight_decay",
+        "clip_norm",
+        "validate_every",
+    ),
     *("frequency_masks", "frequency_mask_mels", "time_masks", "time_mask_frames", "mel_shift"),
 )
 _POSITIVE = (
-    *("epochs", "samples_per_epoch", "batch", "learning_rate", "answer_shifts"),
+    *("epochs", "batch", "learning_rate", "answer_shifts"),
     *("mixing_alpha", "mixstyle_alpha", "decibels_per_unit"),
 )
 
@@ -36,6 +44,8 @@ class TrainingConfig:
 
     Attributes
     ----------
+    samples_per_epoch : int
+        Clips drawn for an epoch, class by class; 0 takes every clip once, as the papers do.
     schedule : {"time_decay", "cosine", "one_cycle"}
         See `asc_edge_train.schedule.learning_rate`.
     lr_decay : float
@@ -95,7 +105,7 @@ class TrainingConfig:
     """
 
     epochs: int
-    samples_per_epoch: int
+    samples_per_epoch: int = 0
     batch: int = 64
     learning_rate: float = 0.001
     schedule: str = "time_decay"
