@@ -303,7 +303,7 @@ def test_history_of_a_run_that_has_just_begun(tmp_path: Path) -> None:
 
 # Catches: folds of a member in another member's axes, shares on an axis of percent, lost last epochs.
 def test_history_is_drawn_by_member(tmp_path: Path) -> None:
-    history = run_history(networks=5, epochs=1000, members=2)
+    history = run_history(networks=5, epochs=1001, members=2)
     with drawing_style():
         axes = history_chart(history).axes
     assert [one.get_title(loc="left") for one in axes[::2]] == ["crnn0", "crnn1"]
@@ -311,7 +311,7 @@ def test_history_is_drawn_by_member(tmp_path: Path) -> None:
     assert legend == ["all folds", "fold 1", "fold 2", "fold 3", "fold 4"]
     ends = [line.get_xydata()[-1].tolist() for line in axes[1].lines if len(line.get_xdata()) > 1]
     expected = [100 * history[f"crnn0-fold{fold}"][-1]["validation_score"] for fold in (1, 2, 3, 4)]
-    assert ends == [[1000.0, pytest.approx(score)] for score in expected]
+    assert ends == [[1001.0, pytest.approx(score)] for score in expected]
     start = time.process_time()
     draw_history(run_history(networks=5, epochs=1000, members=8), tmp_path / "learning.png")
     draw_history(history, tmp_path / "learning.png")

@@ -102,6 +102,16 @@ def test_systems_of_one_run_only_are_named(runs: tuple[Path, Path]) -> None:
     assert all("\n" not in line for line in lines)
 
 
+# Catches: a clip that one run trained on compared with the other's evaluation part.
+def test_clip_that_changed_its_part_is_not_shared(tmp_path: Path) -> None:
+    arrays = run_arrays(LABELS, {"crnn": 0.6, "late": 0.7}, evaluation=24)
+    moved = {**arrays, "part": arrays["part"].copy()}
+    moved["part"][:4] = 1
+    found = compare(make(tmp_path / "a", arrays), make(tmp_path / "b", moved))
+    assert found["clips"] == {"a": 184, "b": 184, "shared": 180}
+    assert row_of(found, "crnn", "development")["clips"] == 156
+
+
 # Catches: clips without an answer left out for one system, or counted as the first label.
 def test_no_answer_is_wrong(tmp_path: Path) -> None:
     arrays = run_arrays(LABELS, {"crnn": 0.9, "late": 0.9}, evaluation=24)
@@ -265,6 +275,7 @@ def test_ablation_table(runs: tuple[Path, Path], tmp_path: Path) -> None:
     assert cells[3:] == ["–", "–"]
     assert lines[4].startswith("| more/a | ")
     assert lines[4].split("|")[3].strip().startswith("−")
+    assert lines[4].endswith(f"| {lines[2].split('|')[4].strip(' *')} | 0.0 (0.0 to 0.0) |")
     assert any("b: compared on the 194 clips" in line for line in lines)
     assert ablation_table([b, c], a, ["late", "svm"]) == lines
     assert ablation_table([b], a)[0] == "| run | LATE: macro-F1 % | difference |"
