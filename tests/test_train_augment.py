@@ -272,6 +272,13 @@ def test_time_masks(rng: np.random.Generator, width: int, widest: int) -> None:
     )
 
 
+# Catches: masks that are cut off at the end, places that are drawn less often than others.
+def test_masks_are_as_wide_at_the_edges(rng: np.random.Generator) -> None:
+    blank = mask_times(np.ones((6000, 1, 1, 20), np.float32), 1, 5, rng)[:, 0, 0] == 0
+    assert blank.sum(axis=1).mean() == pytest.approx(2.5, abs=0.09)  # 4 standard errors
+    assert blank[:, 0].mean() == pytest.approx(blank[:, -1].mean(), abs=0.03)
+
+
 # ---- all together
 
 EVERYTHING: dict[str, Any] = {
