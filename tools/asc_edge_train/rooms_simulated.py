@@ -75,11 +75,9 @@ def _simulate(pra: ModuleType, sample_rate_hz: int, seed: list[int]) -> np.ndarr
     room.compute_rir()
     response = np.asarray(room.rir[0][0], dtype=np.float64)
     delay_s = float(np.linalg.norm(source_m - microphone_m)) / room.c
-    # pyroomacoustics delays everything by half its fractional-delay filter, as much as is kept ahead.
-    start = max(
-        0, int(delay_s * sample_rate_hz) + pra.constants.get("frac_delay_length") // 2 - _LEAD_SAMPLES
-    )
-    response = response[start:]
+    # pyroomacoustics delays everything by half its fractional-delay filter.
+    direct = int(delay_s * sample_rate_hz) + pra.constants.get("frac_delay_length") // 2
+    response = response[max(0, direct - _LEAD_SAMPLES) :]
     return response / np.sqrt(np.sum(response**2))
 
 

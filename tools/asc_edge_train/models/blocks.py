@@ -105,13 +105,8 @@ def conv_blocks(
     blocks: list[nn.Module] = [SymmetricInput()] if input_scaling == "symmetric" else []
     shapes = zip(pairwise([1, *filters]), kernels, pools, strides, strict=True)
     for (before, after), kernel, pool, stride in shapes:
-        if kernel % 2 == 0:
-            # An even kernel has no centre: one row less before than after, as Keras's "same" padding does.
-            blocks.append(nn.ZeroPad2d((kernel // 2 - 1, kernel // 2, kernel // 2 - 1, kernel // 2)))
-        padding = kernel // 2 if kernel % 2 else 0
-        step = (int(stride[0]), int(stride[1]))
-        blocks.append(nn.Conv2d(before, after, kernel, step, padding, bias=conv_bias))
-        blocks.append(nn.BatchNorm2d(after, eps=epsilon, momentum=momentum))
+        convolution = _convolution(before, after, kernel, stride, bias=conv_bias)
+        blocks += [*convolution, nn.BatchNorm2d(after, eps=epsilon, momentum=momentum)]
         last: list[nn.Module] = [_ACTIVATIONS[activation]()]
         if max(pool) > 1:
             last.insert(0 if pool_first else 1, nn.MaxPool2d((int(pool[0]), int(pool[1]))))
@@ -119,6 +114,18 @@ def conv_blocks(
         if dropout > 0:
             blocks.append(BlockDropout(dropout))
     return nn.Sequential(*blocks)
+
+
+def _convolution(
+    before: int, after: int, kernel: int, stride: Sequence[int], *, bias: bool
+) -> list[nn.Module]:
+    """Convolution that keeps the maps' size but for its stride."""
+    step = (int(stride[0]), int(stride[1]))
+    if kernel % 2:
+        return [nn.Conv2d(before, after, kernel, step, kernel // 2, bias=bias)]
+    # An even kernel has no centre: one row less before than after, as Keras's "same" padding does.
+    edges = (kernel // 2 - 1, kernel // 2, kernel // 2 - 1, kernel // 2)
+    return [nn.ZeroPad2d(edges), nn.Conv2d(before, after, kernel, step, 0, bias=bias)]
 
 
 def initialise(network: nn.Module, initialiser: str) -> None:
