@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from asc_edge import Bundle
 from asc_edge_train.cli import main
-from asc_edge_train.evaluate import evaluate, load_mapping
+from asc_edge_train.evaluate import BundleJudge, evaluate, load_mapping
+from asc_edge_train.predict import Predictor
 from asc_edge_train.recipe import Mapping
 from train_trees import write_esc50, write_sound
 
@@ -59,14 +61,11 @@ def test_evaluate_counts_what_the_pipeline_says(smoke: Path, tmp_path: Path) -> 
         for k in range(2):
             write_sound(tmp_path / "set" / label / f"{k}{number}.wav", label + str(k), seconds=1.5 + 5 * k)
     (tmp_path / "set" / "cooking" / "silence.wav").write_bytes(silence(tmp_path))
-    result = evaluate(
-        bundle, tmp_path / "set", layout="folders", mapping=load_mapping(bundle, "folders", None)
-    )
+    judge = BundleJudge(bundle)
+    result = evaluate(judge, tmp_path / "set", layout="folders", mapping=load_mapping(judge, "folders", None))
     right = 0
     for label in ("cooking", "eating", "working"):
         for path in sorted((tmp_path / "set" / label).iterdir()):
-            import soundfile
-
             samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
             right += classify_clip(bundle, samples).top == label
     assert result["clips"] == 7
@@ -74,9 +73,34 @@ def test_evaluate_counts_what_the_pipeline_says(smoke: Path, tmp_path: Path) -> 
     assert result["confusion"][0][-1] == 1  # silence has no answer
 
 
-def silence(folder: Path) -> bytes:
-    import soundfile
+# Catches: a run that answers unseen clips by another front end, network, SVM or fusion than its own bundle.
+def test_a_run_answers_as_its_bundle_does(
+    smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asc_edge.pipeline import classify_clip
+    from asc_edge_train.datasets import load_corpus
 
+    for number, label in enumerate(("cooking", "eating", "working")):
+        write_sound(tmp_path / "set" / label / f"{number}.wav", label, seconds=5.0)
+    bundle, run = Bundle.open(smoke / "home.ascb"), Predictor.open(smoke)
+    assert run.system == "late fusion"
+    clips = load_corpus("folders", tmp_path / "set")
+    scores = run.scores(clips, tmp_path)
+    for clip, row in zip(clips, scores, strict=True):
+        posterior = classify_clip(
+            bundle, soundfile.read(clip.path, dtype="float32", always_2d=True)[0]
+        ).posterior
+        np.testing.assert_allclose(row, [posterior[label] for label in bundle.labels], atol=1e-5)
+    for judge in (str(smoke), str(smoke / "home.ascb")):
+        assert main(["evaluate", judge, "--data", str(tmp_path / "set"), "--json"]) == 0
+    by_run, by_bundle = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert by_run["confusion"] == by_bundle["confusion"]
+    assert by_run["run"]["system"] == "late fusion"
+    assert main(["evaluate", str(smoke), "--data", str(tmp_path / "set"), "--system", "nope"]) == 2
+    assert "known are crnn, cnn_svm, late fusion" in capsys.readouterr().err
+
+
+def silence(folder: Path) -> bytes:
     soundfile.write(folder / "silence.wav", np.zeros(16000), 16000)
     return (folder / "silence.wav").read_bytes()
 
@@ -127,9 +151,9 @@ def test_a_device_install_says_what_training_needs(tmp_path: Path) -> None:
 def test_mapping_must_name_labels_of_the_bundle(smoke: Path, tmp_path: Path) -> None:
     from asc_edge.errors import ConfigError
 
-    bundle = Bundle.open(smoke / "home.ascb")
-    assert isinstance(load_mapping(bundle, "esc50", None), Mapping)
+    judge = BundleJudge(Bundle.open(smoke / "home.ascb"))
+    assert isinstance(load_mapping(judge, "esc50", None), Mapping)
     for text in ('default = "sleeping"', 'colour = "red"', "labels ="):
         (tmp_path / "map.toml").write_text(text)
         with pytest.raises(ConfigError):
-            load_mapping(bundle, "esc50", tmp_path / "map.toml")
+            load_mapping(judge, "esc50", tmp_path / "map.toml")

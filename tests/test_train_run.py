@@ -11,38 +11,52 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+import soundfile
 import torch
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import PredefinedSplit
 
 from asc_edge import Bundle, Pipeline
 from asc_edge_train.cli import main
+from asc_edge_train.content import clip_keys
 from asc_edge_train.export import ExportError, export_onnx
-from asc_edge_train.features import open_features, pictures
+from asc_edge_train.features import make_features, open_features, pictures
 from asc_edge_train.fit import infer
-from asc_edge_train.fusing import fuse
+from asc_edge_train.labels import build_table
 from asc_edge_train.models import build_network
-from asc_edge_train.networks import load_answers, load_network
+from asc_edge_train.networks import load_answers, load_network, network_tasks
 from asc_edge_train.recipe import load_recipe
-from asc_edge_train.run import Run, train_networks
+from asc_edge_train.run import Run, RunOptions, train_networks
 from asc_edge_train.sound import clip_samples, window_samples
+from asc_edge_train.stages import FusedRun, fuse_run
 from asc_edge_train.svm import linear_svm
+
+
+def options(data: Path, out: Path, **others: Any) -> RunOptions:
+    return RunOptions(data=data, out=out, smoke=True, command="test", quiet=True, **others)
 
 
 @pytest.fixture(scope="module")
 def resumed(home_data: Path, smoke: Path) -> Run:
-    """The same run taken up again from Python: nothing is trained anew."""
-    before = {path: path.stat().st_mtime_ns for path in (smoke / "networks").iterdir()}
-    recipe = load_recipe("home")
-    run = train_networks(
-        recipe, home_data, smoke, seed=recipe.seed, jobs=1, smoke=True, command="test", quiet=True
-    )
-    assert before == {path: path.stat().st_mtime_ns for path in (smoke / "networks").iterdir()}
+    """The same run taken up again from Python: nothing is computed anew."""
+    folders = [smoke / name for name in ("networks", "cache", "members", "fusions")]
+    before = {path: path.stat().st_mtime_ns for folder in folders for path in folder.iterdir()}
+    run = train_networks(load_recipe("home"), options(home_data, smoke))
+    fuse_run(run)
+    after = {path: path.stat().st_mtime_ns for folder in folders for path in folder.iterdir()}
+    changed = {path.name for path in after if before.get(path) != after[path]}
+    assert changed <= {"content.json"}
     return run
+
+
+@pytest.fixture(scope="module")
+def fused(resumed: Run) -> FusedRun:
+    return fuse_run(resumed)
 
 
 def test_smoke_run_makes_a_bundle(smoke: Path) -> None:
@@ -68,27 +82,26 @@ def test_nothing_that_ships_names_this_machine(smoke: Path, home_data: Path) -> 
 
 # The door between the wings: the device's answers are the trainer's, by torch and scikit-learn, to 1e-5.
 # Catches: another window, front end, floor, member order, scaling, C, sigmoid or class order in either wing.
-def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run) -> None:
+def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run, fused: FusedRun) -> None:
     recipe, clips = resumed.recipe, resumed.clips
     truth = np.array([recipe.labels.index(clip.label) for clip in clips])
     folds = PredefinedSplit([clip.fold for clip in clips])
-    fused = fuse(resumed)
     all_folds = {task.member.name: task for task in resumed.tasks if task.fold == 0}
     crnn = load_network(all_folds["crnn"], 64)
     cnn = load_network(all_folds["cnn_svm"], 64)
     embeddings = load_answers(all_folds["cnn_svm"])["answers"]
-    svm = linear_svm(fused.figures["members"]["cnn_svm"]["c"], "balanced").fit(embeddings, truth)
+    svm = linear_svm(fused.members["cnn_svm"].notes["c"], "balanced").fit(embeddings, truth)
     posteriors = stacked_posteriors(resumed)
-    decisions = np.concatenate(svm_parts(resumed, truth))
+    decisions = np.concatenate(svm_parts(fused, truth))
     order = np.concatenate([np.flatnonzero(np.array([c.fold for c in clips]) == f) for f in (1, 2, 3, 4)])
     stacked = np.empty((len(clips), 14))
     stacked[:, :7], stacked[order, 7:] = posteriors, decisions
-    svm_c = fused.figures["fusion"]["c"]
+    svm_c = fused.fusions["late fusion"].notes["c"]
     oracle = CalibratedClassifierCV(linear_svm(svm_c, "balanced"), method="sigmoid", ensemble=False, cv=folds)
     oracle.fit(stacked, truth)
 
     bundle = Bundle.open(smoke / "home.ascb")
-    frames = open_features(smoke / "features", "mel64")[0]
+    frames = open_features(resumed.features["mel64"])[0]
     rng = np.random.default_rng(5)
     for number in range(0, len(clips), 6):
         samples = window_samples(clip_samples(clips[number], 16000), 16000, 5.0)
@@ -119,9 +132,10 @@ def stacked_posteriors(run: Run) -> np.ndarray:
     return out
 
 
-def svm_parts(run: Run, truth: np.ndarray) -> list[np.ndarray]:
+def svm_parts(fused: FusedRun, truth: np.ndarray) -> list[np.ndarray]:
+    run = fused.run
     folds = np.array([clip.fold for clip in run.clips])
-    by_fold = fuse(run).figures["members"]["cnn_svm"]["c_by_fold"]
+    by_fold = fused.members["cnn_svm"].notes["c_by_fold"]
     parts = []
     for task in run.tasks:
         if task.member.name == "cnn_svm" and task.fold:
@@ -134,7 +148,7 @@ def svm_parts(run: Run, truth: np.ndarray) -> list[np.ndarray]:
 # Catches: a fold's network trained on its fold, answers for the clips' room variants instead of the clips.
 def test_every_fold_was_held_out(resumed: Run) -> None:
     folds = np.array([clip.fold for clip in resumed.clips])
-    frames = open_features(resumed.out / "features", "mel64")[0]
+    frames = open_features(resumed.features["mel64"])[0]
     for task in resumed.tasks:
         stored = load_answers(task)
         answers = infer(load_network(task, 64), frames, task.member.floor_db, task.member.kind)
@@ -148,41 +162,39 @@ def test_report(smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["report", str(smoke), "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "home.json").read_text())
     accuracy = Bundle.open(smoke / "home.ascb").manifest.raw["accuracy"]
-    assert report["fusion"]["macro_f1"] == accuracy["macro_f1"]
+    fusion = next(row["development"] for row in report["systems"] if row["name"] == "late fusion")
+    assert fusion["macro_f1"] == accuracy["macro_f1"]
     assert "asc-edge-train run home --smoke" in report["command"]
     page = (tmp_path / "home.md").read_text()
-    assert "A smoke run" in page
-    assert f"| **late fusion** | {100 * report['fusion']['macro_f1']:.1f} |" in page
-    for label in report["labels"]:
-        assert f"| {label} |" in page
-    for name in ("home.json", "home.md", "home-confusion.png"):
+    assert "smoke run" in page.lower()
+    assert f"{100 * fusion['macro_f1']:.1f}" in page
+    for name in ("home.json", "home.md", "home.html", "home-confusion.png"):
         assert (tmp_path / name).read_bytes() == (smoke / name).read_bytes()
     assert (tmp_path / "home-confusion.png").read_bytes().startswith(b"\x89PNG")
-    total = sum(sum(row) for row in report["fusion"]["confusion"])
-    assert total == report["data"]["clips"]
+    assert sum(sum(row) for row in fusion["confusion"]) == report["data"]["clips"]
 
 
-# Catches: a changed recipe, seed or recording that is answered from an old result; a damaged file trusted.
-def test_what_changed_is_done_again(home_data: Path, smoke: Path, resumed: Run) -> None:
-    recipe = load_recipe("home")
+# Catches: a changed recipe, seed or recording that is answered from an old result.
+def test_what_changed_is_done_again(home_data: Path, smoke: Path, resumed: Run, tmp_path: Path) -> None:
     keys = {task.key for task in resumed.tasks}
-    again = train_networks_keys(home_data, smoke, recipe.seed)
-    assert again == keys
-    assert not keys & train_networks_keys(home_data, smoke, recipe.seed + 1)
-    path = resumed.clips[0].path
-    os.utime(path, ns=(1, 1))
-    assert not keys & train_networks_keys(home_data, smoke, recipe.seed)
+    assert network_keys(home_data, smoke) == keys
+    assert not keys & network_keys(home_data, smoke, seed=1)
+    shutil.copytree(home_data, tmp_path / "data")
+    assert network_keys(tmp_path / "data", smoke) == keys  # another place and date, the same recordings
+    path = tmp_path / "data" / resumed.clips[0].path.relative_to(home_data)
+    samples, rate = soundfile.read(path, dtype="int16")
+    samples[100] ^= 1
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    assert not keys & network_keys(tmp_path / "data", smoke)
 
 
-def train_networks_keys(home_data: Path, folder: Path, seed: int) -> set[str]:
-    from asc_edge_train.features import feature_key
-    from asc_edge_train.labels import build_table
-    from asc_edge_train.networks import network_tasks
-
+def network_keys(data: Path, smoke: Path, seed: int = 20181105) -> set[str]:
     recipe = load_recipe("home").for_smoke()
-    clips = build_table(recipe, home_data)
-    key = feature_key(recipe, clips, seed)
-    tasks = network_tasks(recipe, clips, features=folder, output=folder, seed=seed, key=key)
+    clips = build_table(recipe, data)
+    content = clip_keys(clips, smoke / "cache" / "content.json")
+    where = smoke.parent / f"keys-{seed}"
+    features = make_features(recipe, clips, content, data=data, cache=where, seed=seed)
+    tasks = network_tasks(recipe, clips, features=features, output=where, weights=where, seed=seed)
     return {task.key for task in tasks}
 
 
@@ -235,16 +247,13 @@ def wait_for(condition: Callable[[], bool], possible: Callable[[], bool]) -> Non
 
 # Catches: a network that depends on how many are trained at a time.
 def test_jobs_do_not_change_the_networks(home_data: Path, smoke: Path, tmp_path: Path) -> None:
-    shutil.copytree(smoke / "features", tmp_path / "run" / "features")
+    shutil.copytree(smoke / "cache", tmp_path / "run" / "cache")
     shutil.copytree(smoke / "networks", tmp_path / "run" / "networks")
     names = ("crnn-fold1", "cnn_svm-all")
     for name in names:
         for path in (tmp_path / "run" / "networks").glob(f"{name}.*"):
             path.unlink()
-    recipe = load_recipe("home")
-    train_networks(
-        recipe, home_data, tmp_path / "run", seed=recipe.seed, jobs=2, smoke=True, command="", quiet=True
-    )
+    train_networks(load_recipe("home"), options(home_data, tmp_path / "run", jobs=2))
     for name in names:
         ours = torch.load(tmp_path / "run" / "networks" / f"{name}.pt", weights_only=True)
         theirs = torch.load(smoke / "networks" / f"{name}.pt", weights_only=True)

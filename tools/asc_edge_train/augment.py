@@ -11,6 +11,7 @@ import numpy as np
 from asc_edge_train.augment_frames import (
     add_gain,
     add_noise_floor,
+    crop_time,
     filter_bands,
     scale_time,
     shift_mels,
@@ -53,6 +54,8 @@ def augment_frames(
     """What is done to frames (n, mels, frames) and one-hot targets (n, classes), before they are pictures."""
     if config.time_shift:
         frames = shift_time(frames, rng)
+    if config.crop_frames:
+        frames = crop_time(frames, config.crop_frames, config.decibels_per_unit, rng)
     if config.time_scale:
         frames = scale_time(frames, _pair(config.time_scale), rng)
     if config.mel_shift:

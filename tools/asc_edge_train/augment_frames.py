@@ -7,6 +7,9 @@ import numpy as np
 __all__ = ["add_gain", "add_noise_floor", "filter_bands", "scale_time", "shift_mels", "shift_time"]
 
 
+HEARD_DB = 25.0
+
+
 def shift_time(frames_db: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Roll every clip (n, mels, frames) along time by an amount of its own."""
     shifted = np.empty_like(frames_db)
@@ -14,6 +17,31 @@ def shift_time(frames_db: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         shifted[row, :, by:] = frames_db[row, :, : frames_db.shape[2] - by]
         shifted[row, :, :by] = frames_db[row, :, frames_db.shape[2] - by :]
     return shifted
+
+
+def crop_time(
+    frames: np.ndarray, length: int, decibels_per_unit: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A piece of ``length`` frames of every clip (n, mels, frames), (n, mels, length), where it is heard.
+
+    Pieces go round the clip's end, and are drawn among those whose loudest cell is at most 25 dB below the
+    clip's: many clips are a short sound and digital silence.
+    """
+    count, mels, frames_there = frames.shape
+    length = min(length, frames_there)
+    loudest = frames.max(axis=1) * decibels_per_unit
+    around = np.concatenate([loudest, loudest[:, : length - 1]], axis=1)
+    reached = np.lib.stride_tricks.sliding_window_view(around, length, axis=1).max(axis=2)
+    heard = reached >= loudest.max(axis=1, keepdims=True) - HEARD_DB
+    pieces = np.empty((count, mels, length), frames.dtype)
+    for row, share in enumerate(rng.random(count)):
+        starts = np.flatnonzero(heard[row])
+        start = int(starts[int(share * len(starts))])
+        whole = frames_there - start
+        pieces[row, :, : min(length, whole)] = frames[row, :, start : start + length]
+        if length > whole:
+            pieces[row, :, whole:] = frames[row, :, : length - whole]
+    return pieces
 
 
 def scale_time(frames_db: np.ndarray, speeds: tuple[float, float], rng: np.random.Generator) -> np.ndarray:

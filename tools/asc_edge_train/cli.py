@@ -13,6 +13,7 @@ from typing import Any
 
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
+from asc_edge_train.fetch import add_fetch_command
 
 __all__ = ["main"]
 
@@ -46,7 +47,7 @@ a mapping file:
 """
 _COMPARE = """\
   asc-edge-train compare runs/esc50 runs/esc50-mixstyle
-  asc-edge-train compare runs/plain runs/mixing runs/masks --system crnn     a table, the first is the baseline
+  asc-edge-train compare runs/plain runs/mixing runs/masks --system crnn   a table; the first is the baseline
 """
 _RECIPES = """\
   asc-edge-train recipes
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_evaluate(commands)
     _add_compare(commands)
+    add_fetch_command(commands)
     add_command(commands, "recipes", "List the recipes that ship.", _RECIPES).set_defaults(run=_recipes)
     redraw = add_command(commands, "report", "Draw the pages of a finished run again.", _REPORT)
     redraw.add_argument("run_dir", type=Path, metavar="RUNDIR", help="the folder given to run --out")
@@ -152,7 +154,7 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "judge",
         metavar="BUNDLE|RUNDIR",
-        help="an .ascb file, the name of a built-in bundle, or a finished run",
+        help="an .ascb file, a built-in bundle's name, or a finished run",
     )
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder to score")
     evaluate.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asc_edge.audio.resample import resample
 from asc_edge.errors import AudioFileError
 from asc_edge.frontend import LogMelConfig, log_mel, picture
 from asc_edge_train.clips import Clip
@@ -69,6 +70,7 @@ class _Views:
     window_s: float
     channels: str
     plain_views: int
+    speeds: tuple[float, ...]
     rooms: list[np.ndarray]
     room_config: RoomConfig
     seed: int
@@ -85,6 +87,9 @@ class _Views:
             )
         dry = window_samples(samples, rate, self.window_s)
         views = list(log_mel(dry, self.config))
+        for speed in self.speeds:
+            faster = resample(samples[:, :1], round(rate * speed), rate)
+            views.append(log_mel(window_samples(faster, rate, self.window_s), self.config)[0])
         for variant in range(1, 1 + self.room_config.count):
             rng = np.random.default_rng(clip_seed(self.seed, clip.clip_id, variant))
             one = dry if self.plain_views == 1 else dry[:, [int(rng.integers(self.plain_views))]]
@@ -123,15 +128,36 @@ def make_features(
         config = recipe.front_ends[name]
         rate = config.sample_rate_hz
         if recipe.room_variants.count and rate not in rooms:
-            rooms[rate] = load_rooms(recipe.room_variants, data, rate)
+            rooms[rate] = load_rooms(
+                recipe.room_variants,
+                data,
+                rate,
+                simulated=recipe.room_variants.simulated,
+                seed=seed,
+                cache=cache,
+            )
         views = _Views(
-            config, recipe.window_s, recipe.channels, plain, rooms.get(rate, []), recipe.room_variants, seed
+            config=config,
+            window_s=recipe.window_s,
+            channels=recipe.channels,
+            plain_views=plain,
+            speeds=recipe.speed_variants,
+            rooms=rooms.get(rate, []),
+            room_config=recipe.room_variants,
+            seed=seed,
         )
         # Rooms are drawn by seed and clip; a plain view depends on neither.
         drawn = (seed, [clip.clip_id for clip in clips]) if recipe.room_variants.count else ()
         variants = vars(recipe.room_variants) if recipe.room_variants.count else {}
         key = fingerprint(
-            _VERSION, list(keys), config.to_dict(), recipe.window_s, recipe.channels, variants, drawn
+            _VERSION,
+            list(keys),
+            config.to_dict(),
+            recipe.window_s,
+            recipe.channels,
+            recipe.speed_variants,
+            variants,
+            drawn,
         )
         path = cache / f"frames-{name}-{key[:16]}.npy"
         cached_rows(path, key, list(clips), views, parallel=parallel, progress=progress)

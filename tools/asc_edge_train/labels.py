@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +28,13 @@ def map_labels(
     return mapped
 
 
-def build_table(recipe: Recipe, data: Path) -> list[Clip]:
+def build_table(
+    recipe: Recipe, data: Path, left_out: Callable[[str, str, int], None] = lambda corpus, why, clips: None
+) -> list[Clip]:
     """The recipe's clips, sorted by name, each with label and fold (0 for the evaluation part).
 
-    Clips whose licence the recipe does not allow are left out. Corpora with folds keep them; all others are
+    Clips whose licence the recipe does not allow are left out. ``left_out`` is told of clips that a corpus
+    itself lacks or can't use: its folder, why, and how many. Corpora with folds keep them; all others are
     folded together, so that a recording that stands in two corpora stays in one fold. Clips of the evaluation
     part, and of the recipe's evaluation folds, have no fold.
 
@@ -42,6 +45,8 @@ def build_table(recipe: Recipe, data: Path) -> list[Clip]:
     clips: list[Clip] = []
     for corpus in recipe.corpora:
         loaded = load_corpus(corpus.layout, data / corpus.folder, **corpus.options)
+        for why, count in loaded.left_out.items():
+            left_out(corpus.folder, why, count)
         if recipe.labels and corpus.layout not in recipe.mappings:
             raise ConfigError(f"recipe {recipe.name}: there is no [mappings.{corpus.layout}]")
         mapping = recipe.mappings.get(corpus.layout, Mapping())

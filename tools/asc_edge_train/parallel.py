@@ -55,6 +55,13 @@ class Parallel:
                 joblib.delayed(function)(item) for item in items
             )
 
+    def rest(self) -> None:
+        """End this machine's workers until there is more to do: a killed run must not leave them waiting."""
+        if self.jobs > 1 and not self.dask:
+            from joblib.externals.loky import get_reusable_executor
+
+            get_reusable_executor().shutdown(wait=True)
+
 
 SERIAL = Parallel()
 

@@ -65,10 +65,10 @@ class Predictor:
             table = read_json(folder / TABLE_NAME)
         except (OSError, ValueError) as error:
             raise UsageError(f"{folder}: not a finished run: {error}; run it again") from None
-        scores = {row["name"]: row["development"][recipe.metric] for row in report["systems"]}
-        chosen = system or recipe.ship or max(scores, key=lambda name: scores[name])
-        if chosen not in scores:
-            raise UsageError(f"{folder}: has no system {chosen!r}; known are {', '.join(scores)}")
+        names = [row["name"] for row in report["systems"]]
+        chosen = system or report.get("chosen") or names[-1]
+        if chosen not in names:
+            raise UsageError(f"{folder}: has no system {chosen!r}; known are {', '.join(names)}")
         return cls(folder, recipe, chosen, table)
 
     @property

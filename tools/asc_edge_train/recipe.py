@@ -56,9 +56,13 @@ class Mapping:
 
 @dataclass(frozen=True, kw_only=True)
 class RoomConfig:
-    """Extra training variants of every clip: another room, level and noise."""
+    """Extra training variants of every clip: another room, level and noise.
+
+    Rooms are the measured responses of ``folder``, and ``simulated`` ones of seeded size and reverberation.
+    """
 
     count: int = 0
+    simulated: int = 0
     folder: str = ""
     licences: list[str] = field(default_factory=list)
     level_db: list[float] = field(default_factory=lambda: [-20.0, 0.0])
@@ -149,6 +153,8 @@ class Recipe:
         Folds that are scored once, at the end. Other folds beyond ``folds`` are left out altogether.
     channels : {"mono", "per_channel"}
         The mean of the microphones, or every microphone as an example of its own, with answers averaged.
+    speed_variants : tuple of float
+        Extra training variants of every clip: played so many times as fast, with the pitch changed as much.
     licences : tuple of str
         Families of licences that may be trained on; empty for any, and then nothing is shipped.
     ship : str
@@ -175,6 +181,7 @@ class Recipe:
     fold_average: bool = False
     evaluation_folds: tuple[int, ...] = ()
     channels: str = "mono"
+    speed_variants: tuple[float, ...] = ()
     hop_s: float = 1.0
     silence_db: float = -75.0
     licences: tuple[str, ...] = ()
@@ -198,10 +205,11 @@ class Recipe:
     def for_smoke(self) -> Recipe:
         """The same recipe with few clips, few epochs and small networks, to see that every stage works."""
         smoke = self.smoke
-        members = tuple(_smoke_member(member, smoke) for member in self.members)
+        kept = self.without(set(smoke.get("without", ())))
+        members = tuple(_smoke_member(member, smoke) for member in kept.members)
         fusion = replace(self.fusion, c_grid=list(smoke.get("c_grid", self.fusion.c_grid[-2:])))
         limit = int(smoke.get("clips_per_class_and_fold", 3))
-        return replace(self, members=members, fusion=fusion, clips_per_class_and_fold=limit)
+        return replace(kept, members=members, fusion=fusion, clips_per_class_and_fold=limit)
 
 
 def _smoke_member(member: MemberConfig, smoke: dict[str, Any]) -> MemberConfig:
@@ -238,20 +246,34 @@ def load_recipe(name_or_path: str) -> Recipe:
         When there is none, or it names something unknown.
     """
     path = Path(name_or_path)
-    if path.suffix == ".toml":
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: recipe can't be read: {error}") from None
-    elif name_or_path in recipe_names():
-        text = (_shipped() / f"{name_or_path}.toml").read_text(encoding="utf-8")
-    else:
-        known = ", ".join(recipe_names())
-        raise ConfigError(f"there is no recipe {name_or_path!r}; known are {known}, or give a .toml file")
+    if path.suffix != ".toml":
+        if name_or_path not in recipe_names():
+            known = ", ".join(recipe_names())
+            raise ConfigError(f"there is no recipe {name_or_path!r}; known are {known}, or give a .toml file")
+        with resources.as_file(_shipped() / f"{name_or_path}.toml") as shipped:
+            return parse_recipe(_read_toml(shipped))
+    return parse_recipe(_read_toml(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """Values of a recipe file, with the parts that it includes: lists and tables of parts come first."""
     try:
-        return parse_recipe(tomllib.loads(text))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: recipe can't be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name_or_path}: not valid TOML: {error}") from None
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for name in reversed(values.pop("include", [])):
+        with resources.as_file(_shipped() / "parts" / f"{name}.toml") as shipped:
+            part = _read_toml(path.parent / name if str(name).endswith(".toml") else shipped)
+        for key, value in part.items():
+            if isinstance(value, list):
+                values[key] = [*value, *values.get(key, [])]
+            elif isinstance(value, dict):
+                values[key] = {**value, **values.get(key, {})}
+            else:
+                values.setdefault(key, value)
+    return values
 
 
 def parse_recipe(values: dict[str, Any]) -> Recipe:
@@ -265,7 +287,15 @@ def parse_recipe(values: dict[str, Any]) -> Recipe:
     values = dict(values)
     if values.get("labels") == "classes":
         values["labels"] = ()
-    for name in ("labels", "labels_not_covered", "licences", "caveats", "evaluation_folds", "reference"):
+    for name in (
+        "labels",
+        "labels_not_covered",
+        "licences",
+        "caveats",
+        "evaluation_folds",
+        "reference",
+        "speed_variants",
+    ):
         values[name] = tuple(values.get(name, ()))
     values["front_ends"] = {k: LogMelConfig.from_dict(v) for k, v in values.get("front_ends", {}).items()}
     values["corpora"] = tuple(_build(CorpusConfig, v, "corpora") for v in values.get("corpora", ()))
@@ -314,5 +344,5 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         raise ConfigError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
     try:
         return kind(**values)
-    except TypeError as error:
+    except (ConfigError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from None

@@ -35,6 +35,8 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(f"{where}: channels is mono or per_channel, not {recipe.channels!r}")
     if any(fold <= recipe.folds for fold in recipe.evaluation_folds):
         raise ConfigError(f"{where}: evaluation_folds must lie beyond the {recipe.folds} folds")
+    if any(not 0.5 <= speed <= 2.0 or speed == 1.0 for speed in recipe.speed_variants):
+        raise ConfigError(f"{where}: speed_variants lie between 0.5 and 2, and are not 1")
     if not recipe.members:
         raise ConfigError(f"{where}: has no member")
     if recipe.fusion.class_weight not in {"none", "balanced"}:

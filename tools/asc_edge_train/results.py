@@ -92,6 +92,8 @@ def build_report(
         "labels": list(recipe.labels),
         "labels_not_covered": list(recipe.labels_not_covered),
         "metric": recipe.metric,
+        "fold_average": recipe.fold_average,
+        "chosen": recipe.ship or _best(systems, recipe.metric),
         "protocol": recipe.protocol,
         "caveats": list(recipe.caveats),
         "seed": run.seed,
@@ -104,6 +106,11 @@ def build_report(
         "reference": list(recipe.reference),
         "bundle": bundle,
     }
+
+
+def _best(systems: list[dict[str, Any]], metric: str) -> str:
+    """The system that is best on the development part, whether fused or not."""
+    return str(max(systems, key=lambda row: row["development"][metric])["name"])
 
 
 def _chosen(notes: dict[str, Any]) -> dict[str, Any]:

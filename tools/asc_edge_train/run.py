@@ -10,10 +10,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from asc_edge.errors import ConfigError
 from asc_edge_train.clips import Clip
 from asc_edge_train.content import clip_keys
+from asc_edge_train.extractors import build_extractor
 from asc_edge_train.features import Features, make_features
 from asc_edge_train.labels import build_table, table_labels
+from asc_edge_train.models.weights import find_weights
 from asc_edge_train.networks import NetworkTask, load_history, network_tasks
 from asc_edge_train.parallel import Parallel
 from asc_edge_train.recipe import Recipe
@@ -81,7 +84,7 @@ class Run:
     recipe : Recipe
         With its labels, without the members that were left out.
     left_out : dict
-        Members that were left out, and why.
+        Members, and clips of corpora, that were left out, and why.
     content : list of str
         What each clip holds.
     """
@@ -111,7 +114,11 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
     if options.smoke:
         recipe = recipe.for_smoke()
     recipe, left_out = _without_absent(recipe, options.weights)
-    clips = build_table(recipe, options.data)
+
+    def lacking(corpus: str, why: str, count: int) -> None:
+        left_out[corpus] = f"{count} clips: {why}"
+
+    clips = build_table(recipe, options.data, lacking)
     recipe = replace(recipe, labels=table_labels(recipe, clips))
     write_json(options.out / RECIPE_NAME, {**_as_json(recipe), "seed": seed})
     write_json(options.out / TABLE_NAME, [_row(clip, options.data) for clip in clips])
@@ -130,6 +137,7 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
             parallel=options.parallel,
             progress=bar.update,
         )
+    options.parallel.rest()
     networks = options.out / "networks"
     tasks = network_tasks(
         recipe, clips, features=features, output=networks, weights=options.weights, seed=seed
@@ -168,12 +176,18 @@ class _Look:
 
 
 def _without_absent(recipe: Recipe, weights: Path) -> tuple[Recipe, dict[str, str]]:
-    """The recipe without optional members whose weight file isn't there."""
+    """The recipe without optional members whose weight file isn't there, and why each is left out."""
     absent = {}
     for member in recipe.members:
-        name = member.extractor.get("weights") or member.network.get("weights")
-        if member.optional and name and name != "random" and not (weights / name).is_file():
-            absent[member.name] = f"{name} is not in {weights.name or weights}"
+        try:
+            if member.extractor:
+                build_extractor(member.extractor, weights)
+            elif member.network.get("weights"):
+                find_weights(member.network["weights"], weights)
+        except ConfigError as error:
+            if not member.optional:
+                raise
+            absent[member.name] = str(error)
     return recipe.without(set(absent)), absent
 
 

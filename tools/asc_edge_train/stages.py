@@ -110,4 +110,5 @@ def fuse_run(run: Run) -> FusedRun:
                 progress=bar.update,
             )
         bar.update(bar.total - bar.n)
+    options.parallel.rest()
     return FusedRun(run, members, fusions)

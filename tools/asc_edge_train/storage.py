@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path | BinaryIO) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 

@@ -31,6 +31,7 @@ _NOT_NEGATIVE = (
         "validate_every",
     ),
     *("frequency_masks", "frequency_mask_mels", "time_masks", "time_mask_frames", "mel_shift"),
+    "crop_frames",
 )
 _POSITIVE = (
     *("epochs", "batch", "learning_rate", "answer_shifts"),
@@ -76,6 +77,9 @@ class TrainingConfig:
         Share of batches whose bands' statistics are mixed, and the Beta distribution of the ratios.
     time_shift : bool
         Roll clips along time.
+    crop_frames : int
+        Train on pieces of so many frames, each drawn from where a clip is heard; answers are for whole clips.
+        0 for whole clips.
     time_scale : list of float
         Slowest and fastest speed that clips are brought to.
     mel_shift : float
@@ -124,6 +128,7 @@ class TrainingConfig:
     mixstyle: float = 0.0
     mixstyle_alpha: float = 0.3
     time_shift: bool = False
+    crop_frames: int = 0
     time_scale: list[float] = field(default_factory=list)
     mel_shift: float = 0.0
     gain_db: list[float] = field(default_factory=list)

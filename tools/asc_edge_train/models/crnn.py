@@ -76,8 +76,8 @@ class Crnn(nn.Module):
     ) -> None:
         super().__init__()
         rows = rows_left(mels, pools, strides)
-        if gru_answer not in {"mean", "last"}:
-            raise ConfigError(f"network crnn: gru_answer is mean or last, not {gru_answer!r}")
+        if gru_answer not in {"mean", "last", "mean_max"}:
+            raise ConfigError(f"network crnn: gru_answer is mean, mean_max or last, not {gru_answer!r}")
         if collapse not in {"flatten", "mean"}:
             raise ConfigError(f"network crnn: collapse is flatten or mean, not {collapse!r}")
         self.blocks = conv_blocks(
@@ -98,7 +98,8 @@ class Crnn(nn.Module):
             dropout=between if gru_layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout)
-        self.classify = nn.Linear(gru_size * (2 if gru_bidirectional else 1), classes)
+        answers = gru_size * (2 if gru_bidirectional else 1) * (2 if gru_answer == "mean_max" else 1)
+        self.classify = nn.Linear(answers, classes)
         self.collapse = collapse
         self.bidirectional = gru_bidirectional
         self.answer = gru_answer
@@ -113,6 +114,8 @@ class Crnn(nn.Module):
         output, last = self.gru(steps)
         if self.answer == "mean":
             return output.mean(dim=1)
+        if self.answer == "mean_max":
+            return torch.cat([output.mean(dim=1), output.amax(dim=1)], dim=1)
         return torch.cat([last[-2], last[-1]], dim=1) if self.bidirectional else output[:, -1]
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:

@@ -89,7 +89,7 @@ def load_run(folder: Path) -> FinishedRun:
     try:
         # Opened here: numpy leaves a file open that ends before its list of arrays.
         with path.open("rb") as stream:
-            predictions = load_arrays(stream)  # type: ignore[arg-type]
+            predictions = load_arrays(stream)
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such predictions; finish the run with asc-edge-train run first"

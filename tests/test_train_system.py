@@ -1,0 +1,275 @@
+"""The paper's system in miniature, against scikit-learn: members, fusions, an evaluation part."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import PredefinedSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from asc_edge_train.cli import main
+from asc_edge_train.datasets import load_corpus
+from asc_edge_train.predict import Predictor
+from train_trees import write_esc50
+
+CATEGORIES = ("clock_tick", "dog", "rain", "siren")
+GRID = (1e-4, 1e-2, 1.0)
+RECIPE = """
+name = "mini"
+version = "0.1"
+summary = "The whole system in miniature"
+labels = "classes"
+metric = "accuracy"
+sample_rate_hz = 16000
+window_s = 1.0
+folds = 4
+evaluation_folds = [5]
+seed = 5
+protocol = "4-fold cross-validation, fold 5 scored once"
+
+[front_ends.mel32]
+sample_rate_hz = 16000
+window_s = 0.064
+hop_s = 0.032
+mels = 32
+mel_scale = "slaney"
+
+[[corpora]]
+layout = "esc50"
+folder = "esc50"
+
+[trainings.short]
+epochs = 2
+samples_per_epoch = 48
+batch = 16
+learning_rate = 0.003
+validate_every = 1
+
+[[members]]
+name = "crnn"
+title = "CRNN"
+kind = "posterior"
+front_end = "mel32"
+floor_db = -80.0
+final = "fold_mean"
+network = { type = "crnn", filters = [4, 8], kernels = [3, 3], pools = [[2, 2], [16, 2]], gru_size = 8 }
+training = "short"
+grid = { learning_rate = [0.003, 0.01] }
+
+[[members]]
+name = "image"
+kind = "features"
+extractor = { type = "deep_spectrum", network = "squeezenet1_1", weights = "random", sample_rate_hz = 16000 }
+
+[[members]]
+name = "absent"
+kind = "features"
+optional = true
+extractor = { type = "yamnet", weights = "nobody/has_this.tflite" }
+
+[fusion]
+c_grid = [1e-4, 1e-2, 1.0]
+
+[[fusions]]
+name = "DS + CRNN"
+members = ["image", "crnn"]
+
+[[fusions]]
+name = "with absent"
+members = ["image", "absent"]
+
+[[reference]]
+system = "crnn"
+title = "CRNN"
+figures = { "fold 5 accuracy %" = 68.8 }
+"""
+
+
+@pytest.fixture(scope="module")
+def mini_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("mini")
+    write_esc50(root / "esc50", CATEGORIES, folds=5, per_fold=2)
+    (root / "mini.toml").write_text(RECIPE)
+    return root
+
+
+def command(data: Path, out: Path, *more: str) -> list[str]:
+    recipe = str(data / "mini.toml")
+    return ["run", recipe, "--data", str(data), "--weights", str(data), "--out", str(out), "--quiet", *more]
+
+
+@pytest.fixture(scope="module")
+def mini(mini_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    assert main(command(mini_data, out, "--jobs", "1")) == 0
+    return out
+
+
+def predictions(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / "predictions.npz") as stored:
+        return dict(stored)
+
+
+def report(run: Path) -> dict[str, Any]:
+    return json.loads((run / "report.json").read_text())
+
+
+def svm(c: float) -> Any:
+    return make_pipeline(StandardScaler(), LinearSVC(C=c, dual="auto", max_iter=10_000, random_state=0))
+
+
+def best_c(x: np.ndarray, y: np.ndarray, folds: np.ndarray, use: np.ndarray) -> float:
+    """C by mean accuracy of the folds in ``use``, each predicted by an SVM of all other folds given."""
+    means = []
+    for c in GRID:
+        parts = [
+            accuracy_score(y[folds == f], svm(c).fit(x[folds != f], y[folds != f]).predict(x[folds == f]))
+            for f in use
+        ]
+        means.append(np.mean(parts))
+    return GRID[int(np.argmax(means))]
+
+
+# Catches: standardisation or C that saw the test fold, evaluation clips in a fit, another order of clips.
+def test_svm_figures_equal_scikit_learn(mini: Path) -> None:
+    stored = predictions(mini)
+    embedding = np.load(next((mini / "cache").glob("embedding-*.npy")))
+    folds, y, ours = stored["folds"], stored["truth"], stored["scores:image"]
+    assert sorted(set(folds)) == [0, 1, 2, 3, 4]
+    assert (stored["part"] == (folds == 0)).all()
+    dev = folds > 0
+    x, y_dev, f = embedding[dev], y[dev], folds[dev]
+    expected = np.empty((dev.sum(), 4))
+    for fold in (1, 2, 3, 4):
+        c = best_c(x, y_dev, f, np.array([other for other in (1, 2, 3, 4) if other != fold]))
+        expected[f == fold] = svm(c).fit(x[f != fold], y_dev[f != fold]).decision_function(x[f == fold])
+    np.testing.assert_allclose(ours[dev], expected, atol=1e-5)
+    final = svm(best_c(x, y_dev, f, np.array([1, 2, 3, 4]))).fit(x, y_dev)
+    np.testing.assert_allclose(ours[~dev], final.decision_function(embedding[~dev]), atol=1e-5)
+    row = next(row for row in report(mini)["systems"] if row["name"] == "image")
+    assert row["development"]["accuracy"] == pytest.approx(accuracy_score(y_dev, expected.argmax(1)))
+    assert row["evaluation"]["all"]["accuracy"] == pytest.approx(
+        accuracy_score(y[~dev], final.predict(embedding[~dev]))
+    )
+
+
+# Catches: a fusion that is calibrated or tuned on the fold it is scored on, or on the evaluation part.
+def test_fusion_equals_scikit_learn(mini: Path) -> None:
+    stored = predictions(mini)
+    folds, y = stored["folds"], stored["truth"]
+    dev = folds > 0
+    members = []
+    for name in ("image", "crnn"):
+        with np.load(mini / "members" / f"{name}.npz") as kept:
+            members.append(kept["scores"])
+    x = np.concatenate(members, axis=1)
+    expected = np.empty((len(y), 4))
+    for fold in (1, 2, 3, 4):
+        train = dev & (folds != fold)
+        expected[folds == fold] = calibrated(x[train], y[train], folds[train]).predict_proba(x[folds == fold])
+    expected[~dev] = calibrated(x[dev], y[dev], folds[dev]).predict_proba(x[~dev])
+    np.testing.assert_allclose(stored["scores:DS + CRNN"], expected, atol=1e-5)
+
+
+def calibrated(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> CalibratedClassifierCV:
+    c = best_c(x, y, folds, np.unique(folds))
+    cv = PredefinedSplit(folds)
+    return CalibratedClassifierCV(svm(c), method="sigmoid", ensemble=False, cv=cv).fit(x, y)
+
+
+# Catches: the worse grid point, one fold's network answering for the evaluation part.
+def test_fold_networks_are_averaged(mini: Path) -> None:
+    stored, folds = predictions(mini), predictions(mini)["folds"]
+    notes = json.loads((mini / "members" / "crnn.json").read_text())
+    assert set(notes["score_by_point"]) == {"0", "1"}
+    assert notes["score_by_point"][str(notes["point"])] == max(notes["score_by_point"].values())
+    infix = f"-p{notes['point']}" if notes["point"] else ""
+    answers = []
+    for fold in (1, 2, 3, 4):
+        with np.load(mini / "networks" / f"crnn{infix}-fold{fold}.npz") as kept:
+            answers.append(kept["answers"])
+            np.testing.assert_allclose(
+                stored["scores:crnn"][folds == fold], kept["answers"][folds == fold], atol=1e-6
+            )
+            assert not set(kept["trained_on"]) & set(np.flatnonzero((folds == fold) | (folds == 0)))
+    np.testing.assert_allclose(
+        stored["scores:crnn"][folds == 0], np.mean(answers, axis=0)[folds == 0], atol=1e-6
+    )
+    assert not (mini / "networks" / "crnn-all.pt").exists()
+
+
+# Catches: a finished run that answers for strangers otherwise than it scored its own evaluation part.
+@pytest.mark.parametrize("system", ["image", "crnn", "DS + CRNN"])
+def test_a_finished_run_answers_for_unseen_clips(mini: Path, mini_data: Path, system: str) -> None:
+    stored = predictions(mini)
+    clips = [clip for clip in load_corpus("esc50", mini_data / "esc50") if clip.fold == 5]
+    scores = Predictor.open(mini, system).scores(clips, mini_data)
+    rows = [stored["clip_ids"].tolist().index(clip.clip_id) for clip in clips]
+    np.testing.assert_allclose(scores, stored[f"scores:{system}"][rows], atol=1e-5)
+
+
+def test_optional_members_are_left_out_aloud(mini: Path) -> None:
+    found = report(mini)
+    assert [row["name"] for row in found["systems"]] == ["crnn", "image", "DS + CRNN"]
+    assert "nobody/has_this.tflite" in found["left_out"]["absent"]
+    page = (mini / "mini.md").read_text()
+    assert "68.8" in page
+
+
+def without_times(found: dict[str, Any]) -> dict[str, Any]:
+    for row in found["systems"]:
+        row.pop("seconds")
+    found.pop("command")
+    return found
+
+
+# Catches: a finished stage that is repeated, a half-written one that is trusted, a seed that moves on.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mark", ["networks/crnn-fold2.pt", "cache/embedding-*.partial.json", "members/image.npz"]
+)
+def test_a_killed_run_resumes_to_the_same_result(
+    mini: Path, mini_data: Path, tmp_path: Path, mark: str
+) -> None:
+    out = tmp_path / "run"
+    arguments = [sys.executable, "-m", "asc_edge_train.cli", *command(mini_data, out, "--jobs", "1")]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not any(out.glob(mark)):
+        time.sleep(0.005)
+    assert process.poll() is None, "it was over before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "report.json").exists()
+    done = {path: path.stat().st_mtime_ns for path in out.rglob("*.stamp")}
+    assert main(command(mini_data, out, "--jobs", "1")) == 0
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert without_times(report(out)) == without_times(report(mini))
+    ours, theirs = predictions(out), predictions(mini)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+# Catches: results that depend on how many work, or where.
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_result(mini: Path, mini_data: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        out = tmp_path / "run"
+        shutil.copytree(mini / "networks", out / "networks")
+        address = cluster.scheduler_address
+        assert main(command(mini_data, out, "--dask", address, "--jobs", "1")) == 0
+    assert without_times(report(out)) == without_times(report(mini))
