@@ -241,3 +241,5 @@ def test_openl3_sizes() -> None:
             with torch.device("meta"):
                 network = OpenL3Audio(mels=mels, size=size).eval()
                 assert network.embed(torch.zeros(1, 1, mels, 199)).shape == (1, size)
+            # Keras's default, which the published network was trained with.
+            assert {m.eps for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {1e-3}
