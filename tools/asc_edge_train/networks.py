@@ -132,7 +132,7 @@ def network_tasks(
     folds = np.array([clip.fold for clip in clips])
     tasks = []
     for fold in [*range(1, recipe.folds + 1), ALL_FOLDS]:
-        for number, member in enumerate(recipe.members):
+        for member in recipe.members:
             if not member.trained or (fold == ALL_FOLDS and member.final == "fold_mean"):
                 continue
             names = class_names(recipe, member, clips)
@@ -141,7 +141,7 @@ def network_tasks(
             frames = features[member.front_end]
             for point, chosen in enumerate(member.points()):
                 what = (chosen.kind, chosen.target, chosen.floor_db, chosen.network, chosen.training)
-                task_seed = [seed, number, fold]
+                task_seed = [seed, member.number, fold]
                 depends = (frames.key, what, task_seed, names, classes.tolist(), folds.tolist())
                 tasks.append(
                     NetworkTask(
@@ -171,8 +171,10 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
         progress(task.epochs)
         return
     frames = open_features(task.features)
+    assert task.member.training is not None
+    views = len(frames) if task.member.training.variants else task.features.plain_views
     training = TrainingSet(
-        frames, task.rows, task.classes, task.class_count, task.held_out, weights_root=task.weights
+        frames[:views], task.rows, task.classes, task.class_count, task.held_out, weights_root=task.weights
     )
     # The key in its name: a checkpoint of another recipe is never resumed.
     checkpoint = task.output / f"{task.name}-{task.key[:16]}.checkpoint"

@@ -89,6 +89,8 @@ class MemberConfig:
         Values of ``training`` fields to choose from by the folds: learning rates and batch sizes, say.
     optional : bool
         Leave the member out, saying so, where its weight file isn't there.
+    number : int
+        Which member of the recipe it is: its networks' seed, whichever other members are left out.
     """
 
     name: str
@@ -103,6 +105,7 @@ class MemberConfig:
     final: str = "refit"
     extractor: dict[str, Any] = field(default_factory=dict)
     optional: bool = False
+    number: int = 0
 
     @property
     def trained(self) -> bool:
@@ -266,14 +269,22 @@ def _read_toml(path: Path) -> dict[str, Any]:
     for name in reversed(values.pop("include", [])):
         with resources.as_file(_shipped() / "parts" / f"{name}.toml") as shipped:
             part = _read_toml(path.parent / name if str(name).endswith(".toml") else shipped)
-        for key, value in part.items():
-            if isinstance(value, list):
-                values[key] = [*value, *values.get(key, [])]
-            elif isinstance(value, dict):
-                values[key] = {**value, **values.get(key, {})}
-            else:
-                values.setdefault(key, value)
+        values = _merged(part, values)
     return values
+
+
+def _merged(part: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A part under a recipe: lists of tables end to end, tables field by field, else what the recipe says."""
+    merged = dict(part)
+    for key, value in own.items():
+        below = part.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            merged[key] = _merged(below, value)
+        elif isinstance(value, list) and isinstance(below, list) and below and isinstance(below[0], dict):
+            merged[key] = [*below, *value]
+        else:
+            merged[key] = value
+    return merged
 
 
 def parse_recipe(values: dict[str, Any]) -> Recipe:
@@ -305,7 +316,8 @@ def parse_recipe(values: dict[str, Any]) -> Recipe:
     values["room_variants"] = _build(RoomConfig, values.get("room_variants", {}), "room_variants")
     values["fusion"] = _build(FusionConfig, values.get("fusion", {}), "fusion")
     trainings = values.pop("trainings", {})
-    values["members"] = tuple(_member(v, trainings) for v in values.get("members", ()))
+    members = enumerate(values.get("members", ()))
+    values["members"] = tuple(_member({"number": number, **v}, trainings) for number, v in members)
     values["fusions"] = tuple(_build(SystemConfig, v, "fusions") for v in values.get("fusions", ()))
     recipe: Recipe = _build(Recipe, values, "recipe")
     check_recipe(recipe)

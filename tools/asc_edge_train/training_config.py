@@ -65,6 +65,8 @@ class TrainingConfig:
         Longest gradient, all weights together. 0 for any.
     label_smoothing : float
         Share of every target that is spread over all classes.
+    variants : bool
+        Whether clips are also taken in the recipe's other rooms and at its other speeds.
     balance : float
         0 draws classes as often as they come, 1 draws all equally often.
     mixing : float
@@ -121,6 +123,7 @@ class TrainingConfig:
     ema_decay: float = 0.0
     clip_norm: float = 0.0
     label_smoothing: float = 0.0
+    variants: bool = True
     balance: float = 1.0
     mixing: float = 0.0
     mixing_kind: str = "between_class"
