@@ -273,3 +273,16 @@ def test_a_dask_cluster_gives_the_same_result(mini: Path, mini_data: Path, tmp_p
         address = cluster.scheduler_address
         assert main(command(mini_data, out, "--dask", address, "--jobs", "1")) == 0
     assert without_times(report(out)) == without_times(report(mini))
+
+
+# Catches: processes that train the same networks, write each other's files, or wait for ever.
+@pytest.mark.slow
+def test_torchrun_gives_the_same_result(mini: Path, mini_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(mini / "cache", out / "cache")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = [*launch, "-m", "asc_edge_train.cli", *command(mini_data, out, "--jobs", "1")]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("wrote") == 1
+    assert without_times(report(out)) == without_times(report(mini))

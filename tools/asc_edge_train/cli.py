@@ -33,6 +33,8 @@ _RUN = """\
   asc-edge-train run home --data ../shared/data --out runs/home --jobs 2
   asc-edge-train run my-recipe.toml --data recordings --out runs/mine --seed 7
   asc-edge-train run esc10 --smoke --out /tmp/esc10-smoke
+  asc-edge-train run esc50 --out runs/esc50 --dask tcp://scheduler:8786
+  torchrun --nproc-per-node 4 -m asc_edge_train.cli run dcase2018-task5 --data /data --out runs/task5 --jobs 1
 """
 _EVALUATE = """\
   asc-edge-train evaluate runs/esc50 --data ESC-50-master --fold 5 --system "DS + audio" --json
@@ -187,6 +189,7 @@ def _add_compare(commands: Any) -> None:
 
 def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
     from asc_edge_train.parallel import dask_cluster
+    from asc_edge_train.ranks import torchrun_ranks
     from asc_edge_train.recipe import load_recipe
     from asc_edge_train.run import RunOptions
     from asc_edge_train.stages import run_recipe
@@ -194,7 +197,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
     data = args.data or DEFAULT_DATA
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder; say with --data where the corpora are")
-    with dask_cluster(args.dask) as dask:
+    with dask_cluster(args.dask) as dask, torchrun_ranks() as ranks:
         options = RunOptions(
             data=data,
             out=args.out,
@@ -206,8 +209,11 @@ def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
             smoke=args.smoke,
             command=_typed(argv),
             quiet=args.quiet,
+            ranks=ranks,
         )
         finished = run_recipe(load_recipe(args.recipe), options)
+    if finished is None:
+        return 0
     wide = max(len(row["name"]) for row in finished["systems"])
     for row in finished["systems"]:
         figures = row["development"]

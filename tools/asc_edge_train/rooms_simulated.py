@@ -105,7 +105,7 @@ def _pyroomacoustics() -> ModuleType:
         import pyroomacoustics
     except ImportError:
         raise DataError(
-            "simulated rooms need pyroomacoustics; install it with: pip install pyroomacoustics"
+            "simulated rooms need pyroomacoustics; install them with: pip install 'asc-edge[rooms]'"
         ) from None
     module: ModuleType = pyroomacoustics
     return module

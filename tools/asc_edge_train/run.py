@@ -19,6 +19,7 @@ from asc_edge_train.labels import build_table, table_labels
 from asc_edge_train.models.weights import find_weights
 from asc_edge_train.networks import NetworkTask, load_history, network_tasks
 from asc_edge_train.parallel import Parallel
+from asc_edge_train.ranks import ALONE, Ranks
 from asc_edge_train.recipe import Recipe
 from asc_edge_train.storage import write_json
 from asc_edge_train.workers import train_all
@@ -53,6 +54,8 @@ class RunOptions:
         A few clips and epochs only, to see that every stage works.
     command : str
         What was typed, for the report.
+    ranks : Ranks
+        Processes that share the networks.
     """
 
     data: Path
@@ -65,6 +68,7 @@ class RunOptions:
     smoke: bool = False
     command: str = ""
     quiet: bool = False
+    ranks: Ranks = ALONE
 
     @property
     def cache_folder(self) -> Path:
@@ -120,9 +124,13 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
 
     clips = build_table(recipe, options.data, lacking)
     recipe = replace(recipe, labels=table_labels(recipe, clips))
-    write_json(options.out / RECIPE_NAME, {**_as_json(recipe), "seed": seed})
-    write_json(options.out / TABLE_NAME, [_row(clip, options.data) for clip in clips])
-    quiet = options.quiet
+    ranks = options.ranks
+    if ranks.first:
+        write_json(options.out / RECIPE_NAME, {**_as_json(recipe), "seed": seed})
+        write_json(options.out / TABLE_NAME, [_row(clip, options.data) for clip in clips])
+    else:
+        ranks.wait()  # until the first has made the caches
+    quiet = options.quiet or not ranks.first
     with progress_bar(len(clips), "clips", "clip", quiet) as bar:
         content = clip_keys(clips, options.cache_folder / "content.json", bar.update)
     front_ends = {member.front_end for member in recipe.members if member.trained}
@@ -138,18 +146,22 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
             progress=bar.update,
         )
     options.parallel.rest()
+    if ranks.first:
+        ranks.wait()
     networks = options.out / "networks"
     tasks = network_tasks(
         recipe, clips, features=features, output=networks, weights=options.weights, seed=seed
     )
-    with progress_bar(sum(task.epochs for task in tasks), "networks", "epoch", quiet) as bar:
-        look = _Look(tasks, options.out)
+    own = ranks.share(tasks)
+    look = _Look(tasks if ranks.first else [], options.out)
+    with progress_bar(sum(task.epochs for task in own), "networks", "epoch", quiet) as bar:
 
         def progress(epochs: int) -> None:
             bar.update(epochs)
             look()
 
-        train_all(tasks, options.jobs, progress)
+        train_all(own, options.jobs, progress)
+    ranks.wait()
     look(final=True)
     return Run(recipe, options, seed, clips, content, features, tasks, left_out)
 

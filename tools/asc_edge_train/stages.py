@@ -33,8 +33,8 @@ class FusedRun:
     fusions: dict[str, FusedScores]
 
 
-def run_recipe(recipe: Recipe, options: RunOptions) -> dict[str, Any]:
-    """Run every stage of a recipe and give the report.
+def run_recipe(recipe: Recipe, options: RunOptions) -> dict[str, Any] | None:
+    """Run every stage of a recipe and give the report; None in processes that only help the first to train.
 
     Raises
     ------
@@ -42,6 +42,8 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> dict[str, Any]:
         Of the type that says what is wrong with recipe, data or folder.
     """
     run = train_networks(recipe, options)
+    if not options.ranks.first:
+        return None
     fused = fuse_run(run)
     bundle = None
     if run.recipe.ship:
