@@ -261,7 +261,7 @@ def test_a_killed_run_resumes_to_the_same_result(
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
-# Catches: results that depend on how many work, or where.
+# Catches: results that depend on how many work, or where; work that can't travel, and is waited for for ever.
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_result(mini: Path, mini_data: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 import joblib
+import torch
+from threadpoolctl import threadpool_limits
 
 from asc_edge.errors import UsageError
 
@@ -19,6 +21,22 @@ __all__ = ["SERIAL", "Parallel", "dask_cluster"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)  # Dask asks for a hash, which a function's own fields may not have
+class _OneThread(Generic[Item, Result]):
+    """A function that computes with one thread: how many there are changes the last bits of sums."""
+
+    function: Callable[[Item], Result]
+
+    def __call__(self, item: Item) -> Result:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with threadpool_limits(1):
+                return self.function(item)
+        finally:
+            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -39,18 +57,17 @@ class Parallel:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """``function(item)`` of every item, in order, as they become ready.
 
-        Function and items are pickled to the workers. Each worker computes with one thread, so that results
-        have the same bits on one worker and on many.
+        Function and items are pickled to the workers. Each computes with one thread, in this process too, so
+        that results have the same bits on one worker and on many.
         """
+        single = _OneThread(function)
         if self.jobs == 1 and not self.dask:
-            return map(function, items)
-        return self._pooled(function, items)
+            return map(single, items)
+        return self._pooled(single, items)
 
     def _pooled(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        options: dict[str, Any] = {"backend": "dask"} if self.dask else {"backend": "loky"}
-        if not self.dask:
-            options["inner_max_num_threads"] = 1
-        with joblib.parallel_config(**options, n_jobs=-1 if self.dask else self.jobs):
+        backend, jobs = ("dask", -1) if self.dask else ("loky", self.jobs)
+        with joblib.parallel_config(backend, n_jobs=jobs):
             yield from joblib.Parallel(return_as="generator")(
                 joblib.delayed(function)(item) for item in items
             )
