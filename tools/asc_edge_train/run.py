@@ -24,7 +24,7 @@ from asc_edge_train.recipe import Recipe
 from asc_edge_train.storage import write_json
 from asc_edge_train.workers import train_all
 
-__all__ = ["Run", "RunOptions", "progress_bar", "train_networks"]
+__all__ = ["Run", "RunOptions", "progress_bar", "recipe_values", "train_networks"]
 
 DEFAULT_WEIGHTS = Path("../shared/weights")
 HISTORY_NAME = "history.json"
@@ -126,7 +126,7 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
     recipe = replace(recipe, labels=table_labels(recipe, clips))
     ranks = options.ranks
     if ranks.first:
-        write_json(options.out / RECIPE_NAME, {**_as_json(recipe), "seed": seed})
+        write_json(options.out / RECIPE_NAME, {**recipe_values(recipe), "seed": seed})
         write_json(options.out / TABLE_NAME, [_row(clip, options.data) for clip in clips])
     else:
         ranks.wait()  # until the first has made the caches
@@ -203,7 +203,8 @@ def _without_absent(recipe: Recipe, weights: Path) -> tuple[Recipe, dict[str, st
     return recipe.without(set(absent)), absent
 
 
-def _as_json(recipe: Recipe) -> dict[str, Any]:
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as `asc_edge_train.recipe.parse_recipe` reads it: what a run's folder keeps of it."""
     values = asdict(recipe)
     values["front_ends"] = {name: config.to_dict() for name, config in recipe.front_ends.items()}
     return values
