@@ -15,8 +15,9 @@ from asc_edge.frontend import picture
 from asc_edge_train.arithmetic import Precision
 from asc_edge_train.features import network_input, pictures
 from asc_edge_train.fit import TrainingSet, _batches, _make_batch, fit_network, infer
+from asc_edge_train.fit_state import build_optimiser
 from asc_edge_train.models import build_network
-from asc_edge_train.recipe import MemberConfig, TrainingConfig
+from asc_edge_train.recipe import MemberConfig, TrainingConfig, load_recipe
 from asc_edge_train.schedule import learning_rate
 from train_networks import CNN, CRNN
 
@@ -286,3 +287,19 @@ def test_without_a_floor_networks_see_bare_frames(rng: np.random.Generator) -> N
         expected = network.embed(torch.from_numpy(frames[:, None]))
     np.testing.assert_allclose(infer(network, frames, None, "embedding"), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(network_input(frames, None)[:, 0], frames)
+
+
+# Catches: a head that learns at the body's rate, a body without its own, parameters in two groups or in none.
+@pytest.mark.parametrize("optimiser", ["adam", "adamw"])
+def test_a_head_learns_at_its_own_rate(optimiser: str) -> None:
+    network = build_network(load_recipe("home").member("crnn").network, 64, 7)
+    config = TrainingConfig(
+        epochs=1, samples_per_epoch=0, learning_rate=0.01, head_rate=5.0, optimiser=optimiser
+    )
+    groups = build_optimiser(network, config).param_groups
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    for name, parameter in network.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(0.05 if name.startswith("classify.") else 0.01)
+    plain = build_optimiser(network, replace(config, head_rate=1.0)).param_groups
+    assert {group["share"] for group in plain} == {1.0}

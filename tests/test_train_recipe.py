@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,19 @@ def test_contradictions_are_one_line(tmp_path: Path, change: tuple[str, str], wo
         load(tmp_path, text.replace(change[0], change[1], 1))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+# Catches: networks that are trained again because a switch was added, or not although one was set.
+def test_what_a_network_depends_on_is_what_was_set() -> None:
+    training = load_recipe("esc50").member("crnn").training
+    assert training is not None
+    described = training.described()
+    assert described == {
+        "epochs": 100,
+        "samples_per_epoch": 0,
+        "balance": 0.0,
+        "variants": False,
+        "validate_every": 5,
+        "autocast": "bfloat16",
+    }
+    assert replace(training, mel_shift=1.0).described() == {**described, "mel_shift": 1.0}

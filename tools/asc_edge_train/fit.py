@@ -217,7 +217,7 @@ def _train_epoch(
     for number, rows in enumerate(np.array_split(drawn, batches)):
         rate = learning_rate(config, epoch * batches + number, config.epochs * batches)
         for group in state.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         picture, target = _make_batch(member, training, rows, rng)
         with precision.autocast():
             logits = state.network(picture.to(precision.device))

@@ -17,6 +17,10 @@ from asc_edge_train.training_config import TrainingConfig
 __all__ = ["FitState", "WeightAverage", "build_optimiser"]
 
 
+# Layers behind the embedding, by the names that the networks give them.
+_HEAD = "classif"
+
+
 class WeightAverage:
     """Exponential moving average of a network: weights and batch-norm statistics.
 
@@ -53,13 +57,29 @@ class WeightAverage:
 
 
 def build_optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam with Keras's and torch's usual betas, or AdamW, which lets biases and batch norm be."""
+    """Adam with Keras's and torch's usual betas, or AdamW, which lets biases and batch norm be.
+
+    Each group of parameters has a ``share`` of the learning rate: 1, or ``head_rate`` for the layers behind
+    the embedding, which a network that starts from published weights has to learn anew.
+    """
     rate, decay = config.learning_rate, config.weight_decay
+    named = list(network.named_parameters())
+    parts = [(1.0, [parameter for _, parameter in named])]
+    if config.head_rate != 1.0:
+        head = [parameter for name, parameter in named if name.startswith(_HEAD)]
+        parts = [
+            (1.0, [parameter for name, parameter in named if not name.startswith(_HEAD)]),
+            (config.head_rate, head),
+        ]
     if config.optimiser == "adam":
-        return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay)
-    kernels = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        adam = [{"params": members, "share": share, "lr": share * rate} for share, members in parts]
+        return torch.optim.Adam(adam, lr=rate, weight_decay=decay)
+    groups = []
+    for share, members in parts:
+        kernels = [parameter for parameter in members if parameter.ndim > 1]
+        others = [parameter for parameter in members if parameter.ndim <= 1]
+        groups.append({"params": kernels, "weight_decay": decay, "share": share, "lr": share * rate})
+        groups.append({"params": others, "weight_decay": 0.0, "share": share, "lr": share * rate})
     return torch.optim.AdamW(groups, lr=rate)
 
 

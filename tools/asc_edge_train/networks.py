@@ -140,7 +140,9 @@ def network_tasks(
             classes = np.array([names.index(name) for name in named])
             frames = features[member.front_end]
             for point, chosen in enumerate(member.points()):
-                what = (chosen.kind, chosen.target, chosen.floor_db, chosen.network, chosen.training)
+                assert chosen.training is not None
+                how = chosen.training.described()
+                what = (chosen.kind, chosen.target, chosen.floor_db, chosen.network, how)
                 task_seed = [seed, member.number, fold]
                 depends = (frames.key, what, task_seed, names, classes.tolist(), folds.tolist())
                 tasks.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from asc_edge.errors import ConfigError
@@ -34,7 +34,7 @@ _NOT_NEGATIVE = (
     "crop_frames",
 )
 _POSITIVE = (
-    *("epochs", "batch", "learning_rate", "answer_shifts"),
+    *("epochs", "batch", "learning_rate", "head_rate", "answer_shifts"),
     *("mixing_alpha", "mixstyle_alpha", "decibels_per_unit"),
 )
 
@@ -47,6 +47,8 @@ class TrainingConfig:
     ----------
     samples_per_epoch : int
         Clips drawn for an epoch, class by class; 0 takes every clip once, as the papers do.
+    head_rate : float
+        The last layers learn so many times as fast: for a network that starts from published weights.
     schedule : {"time_decay", "cosine", "one_cycle"}
         See `asc_edge_train.schedule.learning_rate`.
     lr_decay : float
@@ -114,6 +116,7 @@ class TrainingConfig:
     samples_per_epoch: int = 0
     batch: int = 64
     learning_rate: float = 0.001
+    head_rate: float = 1.0
     schedule: str = "time_decay"
     lr_decay: float = 0.002
     warmup_epochs: float = 0.0
@@ -176,6 +179,13 @@ class TrainingConfig:
         self._check("time_scale", positive, "of speeds above 0")
         enough = len(self.filter_bands) == 2 and self.filter_bands[0] >= 1
         self._check("filter_bands", enough, "a lowest and a highest number of bands, 1 or more")
+
+    def described(self) -> dict[str, Any]:
+        """What is not as usual: what a trained network depends on, and still does when a switch is added."""
+        usual = TrainingConfig(epochs=self.epochs, samples_per_epoch=self.samples_per_epoch)
+        named = {"epochs": self.epochs, "samples_per_epoch": self.samples_per_epoch}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return named | {name: value for name, value in values.items() if value != getattr(usual, name)}
 
     def _check(self, name: str, good: bool, wanted: str) -> None:
         if not good:
