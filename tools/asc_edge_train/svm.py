@@ -20,6 +20,8 @@ from asc_edge_train.parallel import SERIAL, Parallel
 
 __all__ = ["EmbeddingSvm", "class_scores", "fit_embedding_svm", "linear_svm", "predict_labels", "to_device"]
 
+_CLIPS_PER_FEATURE = 10
+
 
 @dataclass(frozen=True)
 class EmbeddingSvm:
@@ -46,10 +48,19 @@ class EmbeddingSvm:
     svm: LinearSvm
 
 
-def linear_svm(c: float, class_weight: str) -> Pipeline:
-    """Standardisation and linear SVM (squared hinge, primal where there are more clips than features)."""
+def linear_svm(c: float, class_weight: str, shape: tuple[int, ...] | None = None) -> Pipeline:
+    """Standardisation and linear SVM with squared hinge.
+
+    Parameters
+    ----------
+    shape : (clips, features), optional
+        Of what it will be fitted on. The dual problem has the same solution, and for a large C it is found
+        up to ten times as fast unless there are many more clips than features. Without a shape scikit-learn
+        decides.
+    """
     weight = "balanced" if class_weight == "balanced" else None
-    svc = LinearSVC(C=c, dual="auto", max_iter=10_000, class_weight=weight, random_state=0)
+    dual = "auto" if shape is None else shape[0] < _CLIPS_PER_FEATURE * shape[1]
+    svc = LinearSVC(C=c, dual=dual, max_iter=10_000, class_weight=weight, random_state=0)
     return make_pipeline(StandardScaler(), svc)
 
 
@@ -120,7 +131,7 @@ def fit_embedding_svm(
             )
         )
     best, means = choose_c(grid, folds, lambda c, fold: scores[c, fold])
-    final = linear_svm(best, class_weight).fit(all_embedding, truth)
+    final = linear_svm(best, class_weight, all_embedding.shape).fit(all_embedding, truth)
     return EmbeddingSvm(parts, best, c_by_fold, means, to_device(final))
 
 
@@ -128,5 +139,6 @@ def _fold_decisions(piece: tuple[float, str, int, np.ndarray, np.ndarray, np.nda
     """Decision values of one fold by an SVM of the others, for one C."""
     c, class_weight, fold, embedding, truth, folds = piece
     train, test = folds != fold, folds == fold
-    fitted = linear_svm(c, class_weight).fit(embedding[train], truth[train])
+    known = embedding[train]
+    fitted = linear_svm(c, class_weight, known.shape).fit(known, truth[train])
     return decision_values(fitted, embedding[test])
