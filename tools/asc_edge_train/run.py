@@ -199,7 +199,8 @@ def _without_absent(recipe: Recipe, weights: Path) -> tuple[Recipe, dict[str, st
         except ConfigError as error:
             if not member.optional:
                 raise
-            absent[member.name] = str(error)
+            # What is published must not name this machine's folders.
+            absent[member.name] = str(error).replace(f"{weights}/", "")
     return recipe.without(set(absent)), absent
 
 

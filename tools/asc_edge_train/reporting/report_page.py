@@ -318,7 +318,9 @@ def _data(report: Mapping[str, Any]) -> list[Block]:
     more = (
         [Text(f"{evaluation} clips in the evaluation part, scored once, at the end.")] if evaluation else []
     )
-    return [Heading(2, "Data"), Text(text), *more, Bullets(items)]
+    left_out = [f"{name}: {why}" for name, why in report.get("left_out", {}).items()]
+    lacking: list[Block] = [Text("Left out of this run:"), Bullets(left_out)] if left_out else []
+    return [Heading(2, "Data"), Text(text), *more, Bullets(items), *lacking]
 
 
 _KINDS = (("by label", "by_label"), ("by corpus", "by_corpus"), ("by licence", "by_licence"))
