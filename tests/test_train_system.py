@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from asc_edge_train.ablate import variant_recipe
 from asc_edge_train.cli import main
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.predict import Predictor
+from asc_edge_train.recipe import VariantConfig, load_recipe
 from train_trees import write_esc50
 
 CATEGORIES = ("clock_tick", "dog", "rain", "siren")
@@ -90,6 +93,19 @@ members = ["image", "crnn"]
 [[fusions]]
 name = "with absent"
 members = ["image", "absent"]
+
+[ablation]
+member = "crnn"
+training = { epochs = 1 }
+
+[[ablation.variants]]
+name = "no decay / at all"
+training = { lr_decay = 0.0 }
+
+[[ablation.variants]]
+name = "faster"
+recipe = { speed_variants = [1.25] }
+network = { dropout = 0.0 }
 
 [[reference]]
 system = "crnn"
@@ -219,6 +235,34 @@ def test_a_finished_run_answers_for_unseen_clips(mini: Path, mini_data: Path, sy
     scores = Predictor.open(mini, system).scores(clips, mini_data)
     rows = [stored["clip_ids"].tolist().index(clip.clip_id) for clip in clips]
     np.testing.assert_allclose(scores, stored[f"scores:{system}"][rows], atol=1e-5)
+
+
+# Catches: switches that change nothing or more than they name, a baseline that is none, a variant run twice.
+def test_ablation(mini_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = load_recipe(str(mini_data / "mini.toml"))
+    assert recipe.ablation is not None
+    base, slow, fast = (
+        variant_recipe(recipe, variant) for variant in (VariantConfig(name="x"), *recipe.ablation.variants)
+    )
+    assert [member.name for member in base.members] == ["crnn"]
+    training = base.members[0].training
+    assert training is not None
+    assert training.epochs == 1
+    assert replace(training, lr_decay=0.0) == slow.members[0].training
+    assert (slow.speed_variants, fast.speed_variants) == ((), (1.25,))
+    assert fast.members[0].network == {**base.members[0].network, "dropout": 0.0}
+    line = ["ablate", *command(mini_data, tmp_path / "out", "--jobs", "1")[1:]]
+    assert main([*line, "--only", "faster"]) == 0
+    table = capsys.readouterr().out
+    assert (tmp_path / "out" / "ablation.md").read_text().strip() == table.strip()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "as-it-is",
+        "faster",
+        "cache",
+        "ablation.md",
+    }
+    assert main([*line, "--only", "nothing"]) == 2
+    assert "known are no decay / at all, faster" in capsys.readouterr().err
 
 
 # Catches: members that vanish without a word, folders of this machine in what is published.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
 from asc_edge_train.fetch import add_fetch_command
+
+if TYPE_CHECKING:
+    from asc_edge_train.run import RunOptions
 
 __all__ = ["main"]
 
@@ -35,6 +39,10 @@ _RUN = """\
   asc-edge-train run esc10 --smoke --out /tmp/esc10-smoke
   asc-edge-train run esc50 --out runs/esc50 --dask tcp://scheduler:8786
   torchrun --nproc-per-node 4 -m asc_edge_train.cli run dcase2018-task5 --data /data --out runs/task5 --jobs 1
+"""
+_ABLATE = """\
+  asc-edge-train ablate esc50 --out runs/ablation
+  asc-edge-train ablate esc50 --out runs/ablation --only "no mixing" --only "no masks"
 """
 _EVALUATE = """\
   asc-edge-train evaluate runs/esc50 --data ESC-50-master --fold 5 --system "DS + audio" --json
@@ -70,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.run is _run:
+        if args.run in (_run, _ablate):
             resume = f"; resume with: {_typed(argv)}"
         code: int = args.run(args, argv)
         return code
@@ -101,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = make_parser(PROG, _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_ablate(commands)
     _add_evaluate(commands)
     _add_compare(commands)
     add_fetch_command(commands)
@@ -115,6 +124,21 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(commands: Any) -> None:
     summary = "Train a recipe: frames, networks, embeddings, SVMs, late fusions, bundle and report."
     run = add_command(commands, "run", summary, _RUN)
+    _add_run_options(run)
+    run.set_defaults(run=_run)
+
+
+def _add_ablate(commands: Any) -> None:
+    summary = "Train a recipe's member again with one switch changed at a time, and print the table."
+    ablate = add_command(commands, "ablate", summary, _ABLATE)
+    _add_run_options(ablate)
+    ablate.add_argument(
+        "--only", action="append", metavar="VARIANT", help="only this variant; may be repeated"
+    )
+    ablate.set_defaults(run=_ablate)
+
+
+def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("recipe", metavar="RECIPE", help="a recipe's name (see: recipes), or a TOML file")
     run.add_argument("--data", type=Path, metavar="DIR", help=f"the corpora (default: {DEFAULT_DATA})")
     _add_weights(run)
@@ -125,7 +149,7 @@ def _add_run(commands: Any) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
-        help="frames and embeddings, to share between runs (default: in --out)",
+        help="frames and embeddings, for several runs (default: in --out)",
     )
     run.add_argument(
         "--smoke", action="store_true", help="few clips, one epoch: shows that every stage works"
@@ -138,7 +162,6 @@ def _add_run(commands: Any) -> None:
         "--dask", metavar="ADDRESS", help="compute frames, embeddings and SVMs on this Dask cluster"
     )
     run.add_argument("--quiet", action="store_true", help="no progress")
-    run.set_defaults(run=_run)
 
 
 def _add_weights(command: argparse.ArgumentParser) -> None:
@@ -187,18 +210,17 @@ def _add_compare(commands: Any) -> None:
     compare.set_defaults(run=_compare)
 
 
-def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
+@contextlib.contextmanager
+def _run_options(args: argparse.Namespace, argv: Sequence[str] | None) -> Iterator[RunOptions]:
     from asc_edge_train.parallel import dask_cluster
     from asc_edge_train.ranks import torchrun_ranks
-    from asc_edge_train.recipe import load_recipe
     from asc_edge_train.run import RunOptions
-    from asc_edge_train.stages import run_recipe
 
     data = args.data or DEFAULT_DATA
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder; say with --data where the corpora are")
     with dask_cluster(args.dask) as dask, torchrun_ranks() as ranks:
-        options = RunOptions(
+        yield RunOptions(
             data=data,
             out=args.out,
             weights=args.weights or DEFAULT_WEIGHTS,
@@ -211,6 +233,24 @@ def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
             quiet=args.quiet,
             ranks=ranks,
         )
+
+
+def _ablate(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
+    from asc_edge_train.ablate import ablate
+    from asc_edge_train.recipe import load_recipe
+
+    recipe = load_recipe(args.recipe)
+    with _run_options(args, argv) as options:
+        table = ablate(recipe, options, args.only)
+    print("\n".join(table))
+    return 0
+
+
+def _run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
+    from asc_edge_train.recipe import load_recipe
+    from asc_edge_train.stages import run_recipe
+
+    with _run_options(args, argv) as options:
         finished = run_recipe(load_recipe(args.recipe), options)
     if finished is None:
         return 0

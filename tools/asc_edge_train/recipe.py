@@ -17,6 +17,7 @@ from asc_edge_train.recipe_checks import check_recipe
 from asc_edge_train.training_config import TrainingConfig
 
 __all__ = [
+    "AblationConfig",
     "CorpusConfig",
     "FusionConfig",
     "Mapping",
@@ -25,6 +26,7 @@ __all__ = [
     "RoomConfig",
     "SystemConfig",
     "TrainingConfig",
+    "VariantConfig",
     "load_recipe",
     "recipe_names",
 ]
@@ -141,6 +143,25 @@ class FusionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VariantConfig:
+    """One line of an ablation: fields of the member's training and network, and of the recipe, to change."""
+
+    name: str
+    training: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationConfig:
+    """Which member is trained again and again; ``training`` changes all variants (fewer epochs, say)."""
+
+    member: str
+    variants: tuple[VariantConfig, ...]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A whole recipe; see ``recipes/home.toml`` and ``recipes/esc50.toml`` for what each field is for.
 
@@ -193,6 +214,7 @@ class Recipe:
     fine_names: dict[str, str] = field(default_factory=dict)
     ship: str = ""
     reference: tuple[dict[str, Any], ...] = ()
+    ablation: AblationConfig | None = None
     clips_per_class_and_fold: int = 0
     smoke: dict[str, Any] = field(default_factory=dict)
 
@@ -319,6 +341,8 @@ def parse_recipe(values: dict[str, Any]) -> Recipe:
     members = enumerate(values.get("members", ()))
     values["members"] = tuple(_member({"number": number, **v}, trainings) for number, v in members)
     values["fusions"] = tuple(_build(SystemConfig, v, "fusions") for v in values.get("fusions", ()))
+    if values.get("ablation") is not None:
+        values["ablation"] = _ablation(values["ablation"])
     recipe: Recipe = _build(Recipe, values, "recipe")
     check_recipe(recipe)
     return recipe
@@ -347,6 +371,12 @@ def _member(values: dict[str, Any], trainings: dict[str, Any]) -> MemberConfig:
         values["training"] = _build(TrainingConfig, training, f"{where}.training")
     member: MemberConfig = _build(MemberConfig, values, where)
     return member
+
+
+def _ablation(values: dict[str, Any]) -> AblationConfig:
+    variants = tuple(_build(VariantConfig, v, "ablation.variants") for v in values.get("variants", ()))
+    config: AblationConfig = _build(AblationConfig, {**values, "variants": variants}, "ablation")
+    return config
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:

@@ -48,6 +48,7 @@ def check_recipe(recipe: Recipe) -> None:
     for member in recipe.members:
         _check_member(recipe, member)
     _check_fusions(recipe)
+    _check_ablation(recipe)
 
 
 def _check_mappings(recipe: Recipe) -> None:
@@ -105,6 +106,14 @@ def _check_fusions(recipe: Recipe) -> None:
         fits = member.network.get("type") in _SHIPPED_NETWORKS and member.floor_db is not None
         if not fits or member.final != "refit":
             raise ConfigError(f"recipe {recipe.name}: the device can't run member {name!r} of what it ships")
+
+
+def _check_ablation(recipe: Recipe) -> None:
+    if recipe.ablation is None:
+        return
+    name = recipe.ablation.member
+    if not any(member.name == name and member.trained for member in recipe.members):
+        raise ConfigError(f"ablation: {name!r} is not a trained member of recipe {recipe.name}")
 
 
 def _system_names(recipe: Recipe) -> list[str]:

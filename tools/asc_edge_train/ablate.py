@@ -1,0 +1,67 @@
+"""Ablations: a member trained again with one switch changed at a time, on the same folds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from asc_edge.errors import ConfigError
+from asc_edge_train.recipe import Recipe, VariantConfig, parse_recipe
+from asc_edge_train.reporting import ablation_table
+from asc_edge_train.run import RunOptions, recipe_values
+from asc_edge_train.stages import run_recipe
+from asc_edge_train.storage import write_text
+
+__all__ = ["ablate", "variant_recipe"]
+
+BASELINE = VariantConfig(name="as it is")
+
+
+def ablate(recipe: Recipe, options: RunOptions, only: list[str] | None = None) -> list[str]:
+    """Run a recipe's ablation and give its table, which is also written to ``ablation.md``.
+
+    Every variant is a run of its own in a folder below ``options.out``. Finished ones are not repeated, and
+    all share one cache.
+
+    Parameters
+    ----------
+    only : list of str, optional
+        Names of the variants to run beside the baseline; all by default.
+
+    Raises
+    ------
+    ConfigError
+        When the recipe has no ablation, or no variant of such a name.
+    """
+    if recipe.ablation is None:
+        raise ConfigError(f"recipe {recipe.name} has no [ablation]")
+    known = {variant.name: variant for variant in recipe.ablation.variants}
+    unknown = sorted(set(only or ()) - known.keys())
+    if unknown:
+        raise ConfigError(f"recipe {recipe.name}: no variant {unknown[0]!r}; known are {', '.join(known)}")
+    folders = []
+    for variant in [BASELINE, *(known[name] for name in only or known)]:
+        folder = options.out / re.sub(r"[^\w.-]+", "-", variant.name)
+        own = replace(options, out=folder, cache=options.cache or options.out / "cache")
+        run_recipe(variant_recipe(recipe, variant), own)
+        folders.append(folder)
+    member = recipe.ablation.member
+    table = ablation_table(folders, folders[0], [member])
+    write_text(options.out / "ablation.md", "\n".join(table) + "\n")
+    return table
+
+
+def variant_recipe(recipe: Recipe, variant: VariantConfig) -> Recipe:
+    """The ablation's member alone, trained as the ablation says, with the variant's switches changed."""
+    assert recipe.ablation is not None
+    config = recipe.ablation
+    alone = replace(
+        recipe.without({member.name for member in recipe.members} - {config.member}), ship="", ablation=None
+    )
+    values: dict[str, Any] = recipe_values(alone)
+    member = values["members"][0]
+    member["training"] |= config.training | variant.training
+    member["network"] |= variant.network
+    values |= {"summary": f"{recipe.summary}: {variant.name}", **variant.recipe}
+    return parse_recipe(values)
