@@ -114,6 +114,14 @@ def silence(folder: Path) -> bytes:
         ("run home --data /nowhere --out x", 2, "/nowhere"),
         ("run home --out x --jobs 0", 2, "--jobs"),
         ("run home --out x --seed -3", 2, "--seed"),
+        ("run home --data DATA --out FILE", 2, "is a file"),
+        ("run home --data HOME --out FILE/x", 1, "irectory"),
+        ("ablate home --data DATA --out x", 2, "no [ablation]"),
+        ("compare RUN", 2, "two runs"),
+        ("compare RUN /nowhere", 2, "/nowhere"),
+        ("evaluate BUNDLE --data DATA --system x", 2, "--system"),
+        ("evaluate BUNDLE --data DATA --layout esc51", 2, "esc51"),
+        ("fetch nothing --out x", 2, "nothing"),
         ("report /nowhere", 2, "report.json"),
         ("evaluate /nowhere.ascb --data /", 1, "nowhere.ascb"),
         ("evaluate BUNDLE --data /nowhere", 2, "/nowhere"),
@@ -126,6 +134,10 @@ def test_errors_are_one_line(
 ) -> None:
     names = {
         "BUNDLE": str(request.getfixturevalue("smoke") / "home.ascb"),
+        "RUN": str(request.getfixturevalue("smoke")),
+        "FILE": str(Path(__file__)),
+        "HOME": str(request.getfixturevalue("home_data")),
+        "FILE/x": str(Path(__file__) / "x"),
         "DATA": str(request.getfixturevalue("home_data") / "esc50"),
     }
     assert main([names.get(word, word) for word in line.split()]) == code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,3 +70,21 @@ def test_a_scheduler_that_does_not_answer_is_one_line() -> None:
     with pytest.raises(UsageError, match="no scheduler there") as error, dask_cluster("tcp://127.0.0.1:9"):
         pass
     assert "\n" not in str(error.value)
+
+
+# Catches: a full disk that ends the process by a signal, hours later, or leaves half a file that is taken up.
+def test_a_full_disk_is_told_at_once(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from asc_edge_train.rows import cached_rows\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "cached_rows(Path(sys.argv[1]), 'k', range(1000), lambda items: np.zeros((len(items), 1000)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.npy")], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "a.npy.partial" in last
+    assert done.returncode == 1
+    assert not list(tmp_path.glob("*.npy*"))

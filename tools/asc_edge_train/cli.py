@@ -92,13 +92,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
         return report(str(error), error.exit_code, PROG)
-    except ModuleNotFoundError as error:
-        needs = f"{error.name} is not installed; training needs: pip install 'asc-edge[train]'"
-        return report(needs, 1, PROG)
+    except (ModuleNotFoundError, OSError) as error:
+        if os.environ.get("ASC_EDGE_DEBUG"):
+            raise
+        return report(_lacking(error), 1, PROG)
     except Exception as error:
         if os.environ.get("ASC_EDGE_DEBUG"):
             raise
         return report_unexpected(error, PROG)
+
+
+def _lacking(error: ModuleNotFoundError | OSError) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed; training needs: pip install 'asc-edge[train]'"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
 
 
 def _typed(argv: Sequence[str] | None) -> str:
@@ -219,6 +227,8 @@ def _run_options(args: argparse.Namespace, argv: Sequence[str] | None) -> Iterat
     data = args.data or DEFAULT_DATA
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder; say with --data where the corpora are")
+    if args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"{args.out}: is a file; --out is the folder of the run")
     with dask_cluster(args.dask) as dask, torchrun_ranks() as ranks:
         yield RunOptions(
             data=data,

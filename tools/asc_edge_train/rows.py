@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from asc_edge.errors import AscEdgeError
 from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.storage import is_stamped, stamp, write_json
 
-__all__ = ["cached_rows"]
+__all__ = ["CacheError", "cached_rows"]
 
 Item = TypeVar("Item")
+
+
+class CacheError(AscEdgeError):
+    """What was computed can't be kept: the disk is full, say."""
+
 
 CLIPS_AT_A_TIME = 32
 
@@ -55,9 +63,7 @@ def cached_rows(
     pieces = [items[start : start + at_a_time] for start in range(done, len(items), at_a_time)]
     for rows in parallel.map(compute, pieces):
         if array is None:
-            array = np.lib.format.open_memmap(
-                partial, mode="w+", dtype=rows.dtype, shape=(len(items), *rows.shape[1:])
-            )
+            array = _allocate(partial, rows.dtype, (len(items), *rows.shape[1:]))
         array[done : done + len(rows)] = rows
         array.flush()
         done += len(rows)
@@ -68,6 +74,19 @@ def cached_rows(
     state.unlink(missing_ok=True)
     stamp(path, key)
     return _open(path)
+
+
+def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """An array on disk with all its space taken: a full disk would later end the process by a signal."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        needed = f"{dtype.itemsize * math.prod(shape) / 2**30:.1f} GiB"
+        raise CacheError(f"{path}: {needed} can't be written: {error.strerror}; free some space") from None
+    return array
 
 
 def _open(path: Path) -> np.ndarray:
