@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,18 @@ from typing import Any
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import LogMelConfig
 from asc_edge_train.recipe_checks import check_recipe
-from asc_edge_train.training_config import TrainingConfig
+from asc_edge_train.recipe_schema import (
+    AblationConfig,
+    CorpusConfig,
+    FusionConfig,
+    Mapping,
+    MemberConfig,
+    Recipe,
+    RoomConfig,
+    SystemConfig,
+    TrainingConfig,
+    VariantConfig,
+)
 
 __all__ = [
     "AblationConfig",
@@ -27,234 +37,11 @@ __all__ = [
     "SystemConfig",
     "TrainingConfig",
     "VariantConfig",
+    "fingerprint",
     "load_recipe",
+    "parse_recipe",
     "recipe_names",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusConfig:
-    """One data set: its layout, its folder under ``--data``, and what its loader is told beside."""
-
-    layout: str
-    folder: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mapping:
-    """From a corpus's classes to the bundle's labels; without ``default``, unnamed classes are left out."""
-
-    labels: dict[str, str] = field(default_factory=dict)
-    default: str = ""
-    exclude: list[str] = field(default_factory=list)
-
-    def label_of(self, fine: str, known: tuple[str, ...]) -> str | None:
-        """Label of a class, or None where its clips are left out. A class that is a label maps to itself."""
-        if fine in self.exclude:
-            return None
-        return self.labels.get(fine) or self.default or (fine if fine in known else None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoomConfig:
-    """Extra training variants of every clip: another room, level and noise.
-
-    Rooms are the measured responses of ``folder``, and ``simulated`` ones of seeded size and reverberation.
-    """
-
-    count: int = 0
-    simulated: int = 0
-    folder: str = ""
-    licences: list[str] = field(default_factory=list)
-    level_db: list[float] = field(default_factory=lambda: [-20.0, 0.0])
-    noise_db: list[float] = field(default_factory=lambda: [-60.0, -30.0])
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberConfig:
-    """One member of the fusion: what it looks at, what it is trained on, and what it answers.
-
-    Attributes
-    ----------
-    kind : {"posterior", "embedding_svm", "features"}
-        A trained network that ends in posteriors; a trained network whose embedding a linear SVM scores; a
-        frozen network of somebody else (``extractor``) whose embedding a linear SVM scores.
-    target : {"label", "fine"}
-        What a trained network is trained to tell apart.
-    floor_db : float, optional
-        Floor of the picture below the window's maximum; without one the network is fed the bare frames.
-    final : {"refit", "fold_mean"}
-        Who answers for the evaluation part: a network trained on all folds, or the mean of the fold networks
-        (as the paper does for its CRNN).
-    grid : dict of list
-        Values of ``training`` fields to choose from by the folds: learning rates and batch sizes, say.
-    optional : bool
-        Leave the member out, saying so, where its weight file isn't there.
-    number : int
-        Which member of the recipe it is: its networks' seed, whichever other members are left out.
-    """
-
-    name: str
-    kind: str
-    target: str = "label"
-    title: str = ""
-    front_end: str = ""
-    floor_db: float | None = None
-    network: dict[str, Any] = field(default_factory=dict)
-    training: TrainingConfig | None = None
-    grid: dict[str, list[Any]] = field(default_factory=dict)
-    final: str = "refit"
-    extractor: dict[str, Any] = field(default_factory=dict)
-    optional: bool = False
-    number: int = 0
-
-    @property
-    def trained(self) -> bool:
-        return self.kind != "features"
-
-    def points(self) -> list[MemberConfig]:
-        """The member at every point of its grid; only itself where it has none."""
-        names = sorted(self.grid)
-        points = []
-        for values in itertools.product(*(self.grid[name] for name in names)):
-            assert self.training is not None
-            chosen = replace(self.training, **dict(zip(names, values, strict=True)))
-            points.append(replace(self, training=chosen, grid={}))
-        return points if names else [self]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SystemConfig:
-    """A late fusion: the members that go into it."""
-
-    name: str
-    members: list[str]
-    title: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FusionConfig:
-    """The linear SVMs: grid of C, ``class_weight`` (none, balanced), and the prior of the posteriors."""
-
-    c_grid: list[float]
-    class_weight: str = "none"
-    prior: str = "data"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VariantConfig:
-    """One line of an ablation: fields of the member's training and network, and of the recipe, to change."""
-
-    name: str
-    training: dict[str, Any] = field(default_factory=dict)
-    network: dict[str, Any] = field(default_factory=dict)
-    recipe: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AblationConfig:
-    """Which member is trained again and again; ``training`` changes all variants (fewer epochs, say)."""
-
-    member: str
-    variants: tuple[VariantConfig, ...]
-    training: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A whole recipe; see ``recipes/home.toml`` and ``recipes/esc50.toml`` for what each field is for.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        What is told apart; empty (``"classes"`` in the file) for all classes of the corpora.
-    metric : {"macro_f1", "accuracy"}
-        What everything is chosen by.
-    fold_average : bool
-        Report the development part as the mean of the folds' figures (DCASE 2018 task 5), not of all clips.
-    evaluation_folds : tuple of int
-        Folds that are scored once, at the end. Other folds beyond ``folds`` are left out altogether.
-    channels : {"mono", "per_channel"}
-        The mean of the microphones, or every microphone as an example of its own, with answers averaged.
-    speed_variants : tuple of float
-        Extra training variants of every clip: played so many times as fast, with the pitch changed as much.
-    licences : tuple of str
-        Families of licences that may be trained on; empty for any, and then nothing is shipped.
-    ship : str
-        The fusion that goes into the bundle; empty for none.
-    """
-
-    name: str
-    version: str
-    summary: str
-    labels: tuple[str, ...]
-    metric: str
-    sample_rate_hz: int
-    window_s: float
-    folds: int
-    seed: int
-    protocol: str
-    front_ends: dict[str, LogMelConfig]
-    corpora: tuple[CorpusConfig, ...]
-    members: tuple[MemberConfig, ...]
-    fusion: FusionConfig
-    fusions: tuple[SystemConfig, ...]
-    room_variants: RoomConfig
-    labels_not_covered: tuple[str, ...] = ()
-    fold_average: bool = False
-    evaluation_folds: tuple[int, ...] = ()
-    channels: str = "mono"
-    speed_variants: tuple[float, ...] = ()
-    hop_s: float = 1.0
-    silence_db: float = -75.0
-    licences: tuple[str, ...] = ()
-    caveats: tuple[str, ...] = ()
-    mappings: dict[str, Mapping] = field(default_factory=dict)
-    fine_names: dict[str, str] = field(default_factory=dict)
-    ship: str = ""
-    reference: tuple[dict[str, Any], ...] = ()
-    ablation: AblationConfig | None = None
-    clips_per_class_and_fold: int = 0
-    smoke: dict[str, Any] = field(default_factory=dict)
-
-    def member(self, name: str) -> MemberConfig:
-        return next(member for member in self.members if member.name == name)
-
-    def without(self, absent: set[str]) -> Recipe:
-        """The recipe without some members, and without the fusions that name them."""
-        members = tuple(member for member in self.members if member.name not in absent)
-        fusions = tuple(fusion for fusion in self.fusions if not absent & set(fusion.members))
-        return replace(self, members=members, fusions=fusions)
-
-    def for_smoke(self) -> Recipe:
-        """The same recipe with few clips, few epochs and small networks, to see that every stage works."""
-        smoke = self.smoke
-        kept = self.without(set(smoke.get("without", ())))
-        members = tuple(_smoke_member(member, smoke) for member in kept.members)
-        fusion = replace(self.fusion, c_grid=list(smoke.get("c_grid", self.fusion.c_grid[-2:])))
-        limit = int(smoke.get("clips_per_class_and_fold", 3))
-        return replace(kept, members=members, fusion=fusion, clips_per_class_and_fold=limit)
-
-
-def _smoke_member(member: MemberConfig, smoke: dict[str, Any]) -> MemberConfig:
-    if member.training is None:
-        return member
-    training = replace(
-        member.training,
-        epochs=int(smoke.get("epochs", 1)),
-        samples_per_epoch=int(smoke.get("samples_per_epoch", 64)),
-        batch=min(member.training.batch, 16),
-        autocast="none",
-    )
-    network = dict(member.network)
-    filters = smoke.get("filters", {}).get(member.name)
-    if filters:
-        network["filters"] = filters
-    if "gru_size" in network:
-        network["gru_size"] = 8
-    grid = {name: values[:2] for name, values in member.grid.items() if name != "batch"}
-    return replace(member, training=training, network=network, grid=grid)
 
 
 def recipe_names() -> list[str]:

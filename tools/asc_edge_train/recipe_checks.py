@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from asc_edge.errors import ConfigError
-
-if TYPE_CHECKING:
-    from asc_edge_train.recipe import MemberConfig, Recipe
+from asc_edge_train.recipe_schema import MemberConfig, Recipe
 
 __all__ = ["check_recipe"]
 
