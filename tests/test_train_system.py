@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import PredefinedSplit
@@ -68,6 +69,8 @@ kind = "posterior"
 front_end = "mel32"
 floor_db = -80.0
 final = "fold_mean"
+repeats = 2
+half_precision = true
 network = { type = "crnn", filters = [4, 8], kernels = [3, 3], pools = [[2, 2], [16, 2]], gru_size = 8 }
 training = "short"
 grid = { learning_rate = [0.003, 0.01] }
@@ -206,25 +209,40 @@ def calibrated(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> CalibratedCla
     return CalibratedClassifierCV(svm(c), method="sigmoid", ensemble=False, cv=cv).fit(x, y)
 
 
-# Catches: the worse grid point, one fold's network answering for the evaluation part.
-def test_fold_networks_are_averaged(mini: Path) -> None:
+# Catches: the worse grid point, one fold's network answering for the evaluation part, a repeat left out.
+def test_networks_are_averaged(mini: Path) -> None:
     stored, folds = predictions(mini), predictions(mini)["folds"]
     notes = json.loads((mini / "members" / "crnn.json").read_text())
     assert set(notes["score_by_point"]) == {"0", "1"}
     assert notes["score_by_point"][str(notes["point"])] == max(notes["score_by_point"].values())
-    infix = f"-p{notes['point']}" if notes["point"] else ""
+    point = f"-p{notes['point']}" if notes["point"] else ""
     answers = []
     for fold in (1, 2, 3, 4):
-        with np.load(mini / "networks" / f"crnn{infix}-fold{fold}.npz") as kept:
-            answers.append(kept["answers"])
-            np.testing.assert_allclose(
-                stored["scores:crnn"][folds == fold], kept["answers"][folds == fold], atol=1e-6
-            )
-            assert not set(kept["trained_on"]) & set(np.flatnonzero((folds == fold) | (folds == 0)))
-    np.testing.assert_allclose(
-        stored["scores:crnn"][folds == 0], np.mean(answers, axis=0)[folds == 0], atol=1e-6
-    )
+        own = []
+        for repeat in ("", "-r1"):
+            with np.load(mini / "networks" / f"crnn{point}{repeat}-fold{fold}.npz") as kept:
+                own.append(kept["answers"])
+                assert not set(kept["trained_on"]) & set(np.flatnonzero((folds == fold) | (folds == 0)))
+        assert np.abs(own[0] - own[1]).max() > 1e-3
+        answers.append(np.mean(own, axis=0))
+        held_out = stored["scores:crnn"][folds == fold]
+        np.testing.assert_allclose(held_out, answers[-1][folds == fold], atol=1e-6)
+    final = np.mean(answers, axis=0)[folds == 0]
+    np.testing.assert_allclose(stored["scores:crnn"][folds == 0], final, atol=1e-6)
     assert not (mini / "networks" / "crnn-all.pt").exists()
+
+
+# Catches: weights that are rounded after they have answered, or kept in full; costs of one network of eight.
+def test_half_precision_is_what_answers(mini: Path) -> None:
+    paths = sorted((mini / "networks").glob("crnn*.pt"))
+    assert len(paths) == 16  # two points, four folds, two repeats
+    for path in paths:
+        state = torch.load(path, weights_only=True)
+        assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float16}
+    cost = next(row["cost"] for row in report(mini)["systems"] if row["name"] == "crnn")
+    weights = sum(value.numel() for name, value in state.items() if "running" not in name and value.ndim)
+    assert cost["parameters"] == 8 * weights
+    assert cost["bytes"] == 2 * cost["parameters"]
 
 
 # Catches: a finished run that answers for strangers otherwise than it scored its own evaluation part.

@@ -12,13 +12,12 @@ from asc_edge_train.run import Run
 
 __all__ = ["member_cost", "summed_cost"]
 
-_FLOAT_BYTES = 4
-
 
 def member_cost(run: Run, member: MemberConfig) -> dict[str, int | None]:
     """``parameters``, ``bytes`` and ``multiply_accumulates`` of a member; None where it isn't known.
 
-    A trained network has the bytes of its parameters in single precision, a frozen one those of its file.
+    A trained member costs what all networks do that answer for a new clip: its repeats, and where the fold
+    networks answer together, one of each fold. A frozen one has the bytes of its file.
     """
     if not member.trained:
         path = getattr(build_extractor(member.extractor, run.options.weights), "path", None)
@@ -28,11 +27,12 @@ def member_cost(run: Run, member: MemberConfig) -> dict[str, int | None]:
     classes = len(class_names(run.recipe, member, run.clips))
     network = build_network(member.network, config.mels, classes, pretrained=False)
     frames = config.frames(round(run.recipe.window_s * config.sample_rate_hz))
-    parameters = parameter_count(network)
+    networks = member.repeats * (run.recipe.folds if member.final == "fold_mean" else 1)
+    parameters = networks * parameter_count(network)
     return {
         "parameters": parameters,
-        "bytes": _FLOAT_BYTES * parameters,
-        "multiply_accumulates": multiply_accumulates(network, config.mels, frames),
+        "bytes": (2 if member.half_precision else 4) * parameters,
+        "multiply_accumulates": networks * multiply_accumulates(network, config.mels, frames),
     }
 
 

@@ -123,7 +123,9 @@ def _score_posterior(
     candidates = {}
     for point in sorted({task.point for task in tasks}):
         own = [task for task in tasks if task.point == point]
-        parts = [_fold_part(task) for task in own if task.fold != ALL_FOLDS]
+        parts = [
+            _fold_part([task for task in own if task.fold == fold]) for fold in range(1, recipe.folds + 1)
+        ]
         scores = np.full((len(clips), len(recipe.labels)), np.nan)
         scores[development] = _out_of_fold(parts, clips, development)
         means = [
@@ -141,9 +143,12 @@ def _score_posterior(
     return scores, None, {"point": best, "score_by_point": by_point, "score": score}
 
 
-def _fold_part(task: NetworkTask) -> FoldPart:
-    stored = load_answers(task)
-    return FoldPart(stored["trained_on"], task.held_out, stored["answers"][task.held_out].astype(np.float64))
+def _fold_part(repeats: list[NetworkTask]) -> FoldPart:
+    """What the networks of one fold answer for it: the mean of all repeats."""
+    stored = [load_answers(task) for task in repeats]
+    rows = repeats[0].held_out
+    mean = np.mean([each["answers"][rows].astype(np.float64) for each in stored], axis=0)
+    return FoldPart(stored[0]["trained_on"], rows, mean)
 
 
 def _out_of_fold(parts: list[FoldPart], clips: list[Clip], development: np.ndarray) -> np.ndarray:

@@ -46,8 +46,8 @@ class NetworkTask:
     ----------
     member : MemberConfig
         At one point of its grid.
-    point : int
-        Which point, from 0.
+    point, repeat : int
+        Which point, and which network there, from 0.
     fold : int
         Fold that is held out, or ``ALL_FOLDS``.
     classes, folds : ndarray of int
@@ -58,6 +58,7 @@ class NetworkTask:
 
     member: MemberConfig
     point: int
+    repeat: int
     fold: int
     classes: np.ndarray
     folds: np.ndarray
@@ -80,7 +81,7 @@ class NetworkTask:
 
     @property
     def name(self) -> str:
-        return _task_name(self.member.name, self.point, self.fold)
+        return _task_name(self.member.name, self.point, self.fold, self.repeat)
 
     @property
     def epochs(self) -> int:
@@ -89,7 +90,7 @@ class NetworkTask:
 
     @property
     def weights_path(self) -> Path:
-        return network_path(self.output, self.member.name, self.point, self.fold)
+        return network_path(self.output, self.member.name, self.point, self.fold, self.repeat)
 
     @property
     def answers_path(self) -> Path:
@@ -104,14 +105,15 @@ class NetworkTask:
         return self.weights_path.exists() and is_stamped(self.answers_path, self.key)
 
 
-def network_path(folder: Path, name: str, point: int, fold: int) -> Path:
+def network_path(folder: Path, name: str, point: int, fold: int, repeat: int = 0) -> Path:
     """File of a trained network's weights."""
-    return folder / f"{_task_name(name, point, fold)}.pt"
+    return folder / f"{_task_name(name, point, fold, repeat)}.pt"
 
 
-def _task_name(name: str, point: int, fold: int) -> str:
+def _task_name(name: str, point: int, fold: int, repeat: int) -> str:
+    parts = [name, f"p{point}" if point else "", f"r{repeat}" if repeat else ""]
     where = "all" if fold == ALL_FOLDS else f"fold{fold}"
-    return f"{name}-{where}" if point == 0 else f"{name}-p{point}-{where}"
+    return "-".join([*(part for part in parts if part), where])
 
 
 def class_names(recipe: Recipe, member: MemberConfig, clips: list[Clip]) -> list[str]:
@@ -140,27 +142,34 @@ def network_tasks(
             classes = np.array([names.index(name) for name in named])
             frames = features[member.front_end]
             for point, chosen in enumerate(member.points()):
-                assert chosen.training is not None
-                how = chosen.training.described()
-                what = (chosen.kind, chosen.target, chosen.floor_db, chosen.network, how)
-                task_seed = [seed, member.number, fold]
-                depends = (frames.key, what, task_seed, names, classes.tolist(), folds.tolist())
-                tasks.append(
-                    NetworkTask(
-                        member=chosen,
-                        point=point,
-                        fold=fold,
-                        classes=classes,
-                        folds=folds,
-                        class_count=len(names),
-                        features=frames,
-                        output=output,
-                        weights=weights,
-                        seed=task_seed,
-                        key=fingerprint(*depends),
+                for repeat in range(member.repeats):
+                    task_seed = [seed, member.number, fold, *([repeat] if repeat else [])]
+                    depends = (frames.key, _what(chosen), task_seed, names, classes.tolist(), folds.tolist())
+                    tasks.append(
+                        NetworkTask(
+                            member=chosen,
+                            point=point,
+                            repeat=repeat,
+                            fold=fold,
+                            classes=classes,
+                            folds=folds,
+                            class_count=len(names),
+                            features=frames,
+                            output=output,
+                            weights=weights,
+                            seed=task_seed,
+                            key=fingerprint(*depends),
+                        )
                     )
-                )
     return tasks
+
+
+def _what(member: MemberConfig) -> tuple[Any, ...]:
+    """What of a member its networks depend on."""
+    assert member.training is not None
+    how = member.training.described()
+    rounded = ("half precision",) if member.half_precision else ()
+    return (member.kind, member.target, member.floor_db, member.network, how, *rounded)
 
 
 def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epochs: None) -> None:
@@ -190,8 +199,12 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
         task.member, training, task.seed, checkpoint=checkpoint, progress=progress, on_epoch=follow
     )
     write_json(task.history_path, result.history)
+    state = result.network.state_dict()
+    if task.member.half_precision:
+        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+        result.network.load_state_dict(state)
     buffer = io.BytesIO()
-    torch.save(result.network.state_dict(), buffer)
+    torch.save(state, buffer)
     write_atomically(task.weights_path, buffer.getvalue())
     answers = answer_frames(result.network, task.member, frames[: task.features.plain_views])
     save_arrays(task.answers_path, answers=answers, trained_on=task.rows, losses=np.array(result.losses))

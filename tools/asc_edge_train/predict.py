@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -122,9 +123,10 @@ class Predictor:
         classes = len(self.recipe.labels) if member.target == "label" else len(fine)
         frames = open_features(features)
         answers = []
-        for fold in folds:
+        for fold, repeat in itertools.product(folds, range(member.repeats)):
             network = build_network(chosen.network, frames.shape[2], classes, pretrained=False)
-            path = network_path(self.folder / "networks", member.name, notes.get("point", 0), fold)
+            point = notes.get("point", 0)
+            path = network_path(self.folder / "networks", member.name, point, fold, repeat)
             network.load_state_dict(torch.load(path, weights_only=True))
             answers.append(answer_frames(network.eval(), chosen, frames))
         mean = np.mean(answers, axis=0)

@@ -76,6 +76,8 @@ def _check_member(recipe: Recipe, member: MemberConfig) -> None:
         raise ConfigError(f"{where}: final is refit or fold_mean, not {member.final!r}")
     if member.final == "fold_mean" and member.kind != "posterior":
         raise ConfigError(f"{where}: only posteriors can be averaged over fold networks")
+    if member.repeats < 1 or (member.repeats > 1 and member.kind != "posterior"):
+        raise ConfigError(f"{where}: repeats is 1 or more, and only posteriors can be averaged")
     unknown = sorted(name for name in member.grid if not hasattr(member.training, name))
     if unknown:
         raise ConfigError(f"{where}: grid names the unknown training field {unknown[0]!r}")
@@ -101,7 +103,7 @@ def _check_fusions(recipe: Recipe) -> None:
     for name in shipped[0].members:
         member = members[name]
         fits = member.network.get("type") in _SHIPPED_NETWORKS and member.floor_db is not None
-        if not fits or member.final != "refit":
+        if not fits or member.final != "refit" or member.repeats > 1:
             raise ConfigError(f"recipe {recipe.name}: the device can't run member {name!r} of what it ships")
 
 

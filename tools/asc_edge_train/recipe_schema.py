@@ -82,6 +82,10 @@ class MemberConfig:
         Values of ``training`` fields to choose from by the folds: learning rates and batch sizes, say.
     optional : bool
         Leave the member out, saying so, where its weight file isn't there.
+    repeats : int
+        Networks of different seeds whose posteriors are averaged: better answers at so many times the cost.
+    half_precision : bool
+        Round a trained network's weights to 16 bits before it answers, and keep them so: half the bytes.
     number : int
         Which member of the recipe it is: its networks' seed, whichever other members are left out.
     """
@@ -98,6 +102,8 @@ class MemberConfig:
     final: str = "refit"
     extractor: dict[str, Any] = field(default_factory=dict)
     optional: bool = False
+    repeats: int = 1
+    half_precision: bool = False
     number: int = 0
 
     @property
