@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.run in (_run, _ablate):
+        if args.command in {"run", "ablate", "fetch"}:
             resume = f"; resume with: {_typed(argv)}"
         code: int = args.run(args, argv)
         return code
