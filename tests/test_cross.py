@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,11 @@ from numpy.typing import NDArray
 from asc_edge import _core
 
 CROSS = Path(__file__).resolve().parent.parent / "tools" / "cross"
+SOURCES = (
+    "python/asc_edge/__init__.py",
+    "python/asc_edge/bundles/home.ascb",
+    "tools/asc_edge_train/cli.py",
+)
 Answers = dict[str, NDArray[np.generic]]
 
 
@@ -161,13 +167,11 @@ def wheel_files(python: str, arch: str, extension: bytes) -> dict[str, bytes]:
 
 
 def check_wheel(
-    folder: Path, content: dict[str, bytes], tag: str = "cp311-cp311-manylinux_2_34_aarch64"
+    folder: Path,
+    content: dict[str, bytes],
+    tag: str = "cp311-cp311-manylinux_2_34_aarch64",
+    sources: Iterable[str] = SOURCES,
 ) -> subprocess.CompletedProcess[str]:
-    sources = (
-        "python/asc_edge/__init__.py",
-        "python/asc_edge/bundles/home.ascb",
-        "tools/asc_edge_train/cli.py",
-    )
     with tarfile.open(folder / "source.tar.gz", "w:gz") as archive:
         for name in (*sources, "tools/setup.sh", "CMakeLists.txt"):
             archive.addfile(tarfile.TarInfo(f"asc_edge-0.1.0/{name}"), io.BytesIO())
@@ -187,6 +191,22 @@ def test_whole_wheels_pass(tmp_path: Path) -> None:
     real = Path(_core.__file__).read_bytes()
     tag = "cp312-cp312-manylinux_2_34_x86_64"
     result = check_wheel(tmp_path, wheel_files("312", "x86_64", real), tag)
+    assert result.returncode == 0, result.stderr
+
+
+# Catches a package that gained a file of a kind which the check doesn't know: wheels of it would be refused.
+def test_every_file_of_the_packages_may_be_in_a_wheel(tmp_path: Path) -> None:
+    root = CROSS.parent.parent
+    packages = (root / "python" / "asc_edge", root / "tools" / "asc_edge_train")
+    sources = [
+        str(path.relative_to(root))
+        for package in packages
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+    ]
+    content = wheel_files("311", "aarch64", elf(183, 65536))
+    content |= {source.split("/", 1)[1]: b"" for source in sources}
+    result = check_wheel(tmp_path, content, sources=sources)
     assert result.returncode == 0, result.stderr
 
 
