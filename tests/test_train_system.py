@@ -100,6 +100,7 @@ members = ["image", "absent"]
 [ablation]
 member = "crnn"
 training = { epochs = 1 }
+network = { gru_size = 3 }
 
 [[ablation.variants]]
 name = "no decay / at all"
@@ -268,7 +269,10 @@ def test_ablation(mini_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert training.epochs == 1
     assert replace(training, lr_decay=0.0) == slow.members[0].training
     assert (slow.speed_variants, fast.speed_variants) == ((), (1.25,))
+    assert base.members[0].network == {**recipe.members[0].network, "gru_size": 3}
     assert fast.members[0].network == {**base.members[0].network, "dropout": 0.0}
+    assert base.members[0].final == "fold_mean"
+    assert base.evaluation_folds == ()
     line = ["ablate", *command(mini_data, tmp_path / "out", "--jobs", "1")[1:]]
     assert main([*line, "--only", "faster"]) == 0
     table = capsys.readouterr().out

@@ -62,6 +62,10 @@ def variant_recipe(recipe: Recipe, variant: VariantConfig) -> Recipe:
     values: dict[str, Any] = recipe_values(alone)
     member = values["members"][0]
     member["training"] |= config.training | variant.training
-    member["network"] |= variant.network
-    values |= {"summary": f"{recipe.summary}: {variant.name}", **variant.recipe}
+    member["network"] |= config.network | variant.network
+    if member["kind"] == "posterior":
+        # Only out-of-fold answers are compared: a network of all folds would be trained for nobody.
+        member["final"] = "fold_mean"
+    # What is scored once, at the end, has no say in which switch is better.
+    values |= {"summary": f"{recipe.summary}: {variant.name}", "evaluation_folds": [], **variant.recipe}
     return parse_recipe(values)

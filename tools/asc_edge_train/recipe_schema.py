@@ -151,11 +151,16 @@ class VariantConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationConfig:
-    """Which member is trained again and again; ``training`` changes all variants (fewer epochs, say)."""
+    """Which member is trained again and again.
+
+    ``training`` and ``network`` change all variants: fewer epochs and a narrower network, say, where the
+    member itself would take too long.
+    """
 
     member: str
     variants: tuple[VariantConfig, ...]
     training: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,15 @@ from asc_edge.fusion import LinearSvm
 from asc_edge_train.crossval import FoldPart, choose_c, metric_score
 from asc_edge_train.parallel import SERIAL, Parallel
 
-__all__ = ["EmbeddingSvm", "class_scores", "fit_embedding_svm", "linear_svm", "predict_labels", "to_device"]
+__all__ = [
+    "EmbeddingSvm",
+    "class_scores",
+    "fit_embedding_svm",
+    "fit_linear_svm",
+    "linear_svm",
+    "predict_labels",
+    "to_device",
+]
 
 _CLIPS_PER_FEATURE = 10
 
@@ -62,6 +70,29 @@ def linear_svm(c: float, class_weight: str, shape: tuple[int, ...] | None = None
     dual = "auto" if shape is None else shape[0] < _CLIPS_PER_FEATURE * shape[1]
     svc = LinearSVC(C=c, dual=dual, max_iter=10_000, class_weight=weight, random_state=0)
     return make_pipeline(StandardScaler(), svc)
+
+
+def fit_linear_svm(x: np.ndarray, truth: np.ndarray, c: float, class_weight: str) -> Pipeline:
+    """`linear_svm` fitted on embeddings, wide ones in the space that their clips span.
+
+    A few hundred clips span a small part of 4096 dimensions. A rotation into that part leaves all inner
+    products, and so the solution, as they are, and makes every step of the solver as cheap as the part is
+    small.
+
+    Parameters
+    ----------
+    x : ndarray (clips, features)
+    truth : ndarray of int (clips,)
+    """
+    fitted = linear_svm(c, class_weight, x.shape)
+    if x.shape[1] <= x.shape[0]:
+        return fitted.fit(x, truth)
+    scaler, svc = fitted[0], fitted[-1]
+    basis, rotated = np.linalg.qr(scaler.fit_transform(x.astype(np.float64)).T)
+    svc.fit(rotated.T, truth)
+    svc.coef_ = svc.coef_ @ basis.T
+    svc.n_features_in_ = x.shape[1]
+    return fitted
 
 
 def predict_labels(decision: np.ndarray) -> np.ndarray:
@@ -131,7 +162,7 @@ def fit_embedding_svm(
             )
         )
     best, means = choose_c(grid, folds, lambda c, fold: scores[c, fold])
-    final = linear_svm(best, class_weight, all_embedding.shape).fit(all_embedding, truth)
+    final = fit_linear_svm(all_embedding, truth, best, class_weight)
     return EmbeddingSvm(parts, best, c_by_fold, means, to_device(final))
 
 
@@ -139,6 +170,5 @@ def _fold_decisions(piece: tuple[float, str, int, np.ndarray, np.ndarray, np.nda
     """Decision values of one fold by an SVM of the others, for one C."""
     c, class_weight, fold, embedding, truth, folds = piece
     train, test = folds != fold, folds == fold
-    known = embedding[train]
-    fitted = linear_svm(c, class_weight, known.shape).fit(known, truth[train])
+    fitted = fit_linear_svm(embedding[train], truth[train], c, class_weight)
     return decision_values(fitted, embedding[test])
