@@ -72,4 +72,7 @@ PROMISES = [
     *(_fft(isa, "FFTW, own build patient", 1.5, only_information=True) for isa in ("avx2", "avx512")),
     _latency(LONG),
     _latency(SHORT),
+    Promise(
+        "four single-channel inferences of YAMNet beside a decision for 4 channels", 1, figures.yamnet_ratio
+    ),
 ]

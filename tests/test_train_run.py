@@ -280,6 +280,6 @@ def test_onnx_equals_torch(exporter: str, kind: str) -> None:
 
 def test_export_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_network(load_recipe("home").for_smoke().members[0].network, 64, 7).eval()
-    monkeypatch.setattr("asc_edge_train.export._difference", lambda *_: 0.1)
+    monkeypatch.setattr("asc_edge_train.exporting.onnx_float._difference", lambda *_: 0.1)
     with pytest.raises(ExportError, match=r"1\.0e-01"):
         export_onnx(network, "posterior", 64, 155, "old")

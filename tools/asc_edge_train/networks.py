@@ -169,7 +169,8 @@ def _what(member: MemberConfig) -> tuple[Any, ...]:
     assert member.training is not None
     how = member.training.described()
     rounded = ("half precision",) if member.half_precision else ()
-    return (member.kind, member.target, member.floor_db, member.network, how, *rounded)
+    fed = ("fed level",) if member.fed == "level" else ()
+    return (member.kind, member.target, member.floor_db, member.network, how, *rounded, *fed)
 
 
 def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epochs: None) -> None:
@@ -216,7 +217,14 @@ def answer_frames(network: nn.Module, member: MemberConfig, views: np.ndarray) -
     """Answers (clips, outputs) of a network to views (views, clips, mels, frames): the views' mean."""
     assert member.training is not None
     answers = [
-        infer(network, view, member.floor_db, member.kind, shifts=member.training.answer_shifts)
+        infer(
+            network,
+            view,
+            member.floor_db,
+            member.kind,
+            shifts=member.training.answer_shifts,
+            fed=member.fed,
+        )
         for view in views
     ]
     return np.mean(answers, axis=0) if len(answers) > 1 else answers[0]

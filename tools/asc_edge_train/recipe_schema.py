@@ -74,7 +74,11 @@ class MemberConfig:
     target : {"label", "fine"}
         What a trained network is trained to tell apart.
     floor_db : float, optional
-        Floor of the picture below the window's maximum; without one the network is fed the bare frames.
+        Floor of the picture below the window's maximum, or of levels, absolute. Without one the network is
+        fed the bare frames.
+    input : {"picture", "frames", "level"}
+        What a trained network is fed; see `asc_edge.manifest.MemberSpec`. A picture without a floor is bare
+        frames.
     final : {"refit", "fold_mean"}
         Who answers for the evaluation part: a network trained on all folds, or the mean of the fold networks
         (as the paper does for its CRNN).
@@ -96,6 +100,7 @@ class MemberConfig:
     title: str = ""
     front_end: str = ""
     floor_db: float | None = None
+    input: str = "picture"
     network: dict[str, Any] = field(default_factory=dict)
     training: TrainingConfig | None = None
     grid: dict[str, list[Any]] = field(default_factory=dict)
@@ -109,6 +114,11 @@ class MemberConfig:
     @property
     def trained(self) -> bool:
         return self.kind != "features"
+
+    @property
+    def fed(self) -> str:
+        """What the network is fed in fact: ``picture``, ``frames`` or ``level``."""
+        return "frames" if self.floor_db is None else self.input
 
     def points(self) -> list[MemberConfig]:
         """The member at every point of its grid; only itself where it has none."""
