@@ -235,3 +235,19 @@ def test_efficientat_outputs_are_those_of_the_network(shared_weights: Path, rng:
     np.testing.assert_allclose(answer[:, 384:], expected.numpy(), atol=1e-5)
     twice = np.tile(clip, 10)
     np.testing.assert_array_equal(both.extract([twice], 32000), answer)
+
+
+# Catches: an option that changes nothing, a network still counted at its file's size, keys that agree.
+def test_efficientat_in_16_bits_is_half_as_large_and_nearly_equal(
+    shared_weights: Path, rng: np.random.Generator
+) -> None:
+    clip = 0.1 * rng.standard_normal(32000).astype(np.float32)
+    whole = build_extractor({"type": "efficientat_mn04"}, shared_weights)
+    half = build_extractor({"type": "efficientat_mn04", "half_precision": True}, shared_weights)
+    assert half.key != whole.key
+    assert whole.network_bytes == 4066513
+    assert half.network_bytes == 2 * sum(value.numel() for value in half.network.parameters())
+    weights = torch.cat([value.detach().flatten() for value in half.network.parameters()])
+    torch.testing.assert_close(weights, weights.half().float(), rtol=0, atol=0)
+    exact, rounded = (extractor.extract([clip], 32000) for extractor in (whole, half))
+    assert 0 < np.abs(rounded - exact).max() < 0.05 * np.abs(exact).max()

@@ -13,8 +13,9 @@ from asc_edge.errors import ConfigError
 from asc_edge.frontend import log_mel
 from asc_edge.presets import EFFICIENTAT_MN
 from asc_edge_train.extractors.base import FrozenExtractor, at_least, choices, read_options, repeat_whole
+from asc_edge_train.models.cost import parameter_count
 from asc_edge_train.models.efficientat import EfficientAtMn
-from asc_edge_train.models.weights import find_weights, load_published
+from asc_edge_train.models.weights import find_weights, half_state, load_published
 
 __all__ = ["EfficientAtExtractor"]
 
@@ -35,11 +36,14 @@ class _Options:
     repeat_to_s : float
         Shorter clips are repeated, as a whole, as often as comes nearest to this: the network was trained on
         10 s. 0 leaves them as they are.
+    half_precision : bool
+        Weights rounded to 16 bits, as half the file would hold them.
     """
 
     weights: str = "efficientat_mn04_as/mn04_as_mAP_432.pt"
     outputs: tuple[str, ...] = ("embedding", "logits")
     repeat_to_s: float = 10.0
+    half_precision: bool = False
 
 
 class EfficientAtExtractor(FrozenExtractor):
@@ -61,7 +65,15 @@ class EfficientAtExtractor(FrozenExtractor):
         assert self.path is not None
         network = EfficientAtMn(mels=EFFICIENTAT_MN.mels, classes=_SIZES["logits"], width=_WIDTH)
         load_published(network, self.path)
+        if self.options.half_precision:
+            half_state(network)
         return network.eval()
+
+    @property
+    def network_bytes(self) -> int | None:
+        if not self.options.half_precision:
+            return super().network_bytes
+        return 2 * parameter_count(self.network)
 
     def _embed(self, clip: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         clip = repeat_whole(clip, round(self.options.repeat_to_s * sample_rate_hz))
