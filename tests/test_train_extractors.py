@@ -13,6 +13,8 @@ import torch
 
 from asc_edge.audio.resample import resample
 from asc_edge.errors import AudioFormatError, ConfigError
+from asc_edge.frontend import log_mel
+from asc_edge.presets import EFFICIENTAT_MN
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.extractors import EXTRACTORS, build_extractor
 from asc_edge_train.extractors.base import pool_windows, repeat_whole
@@ -131,6 +133,7 @@ def test_key_is_of_options_and_contents_not_of_places(shared_weights: Path, tmp_
         ({"type": "yamnet", "weights": "absent.tflite"}, "absent.tflite: no such weights file; .*--weights"),
         ({"type": "efficientat_mn04", "repeat_to_s": -1}, "repeat_to_s is -1"),
         ({"type": "efficientat_mn04", "outputs": ["scores"]}, "outputs is 'scores'"),
+        ({"type": "efficientat_mn04", "speeds": [1.0, 3.0]}, "give some of 0.5 to 2"),
         ({"type": "panns_cnn14", "sample_rate_hz": 44100}, "sample_rate_hz is 44100; give 32000 or 16000"),
         ({"type": "panns_cnn14"}, "Cnn14_mAP=0.431.pth: no such weights file"),
         ({"type": "panns_cnn14", "sample_rate_hz": 16000}, "Cnn14_16k_mAP=0.438.pth: no such"),
@@ -235,3 +238,40 @@ def test_efficientat_outputs_are_those_of_the_network(shared_weights: Path, rng:
     np.testing.assert_allclose(answer[:, 384:], expected.numpy(), atol=1e-5)
     twice = np.tile(clip, 10)
     np.testing.assert_array_equal(both.extract([twice], 32000), answer)
+
+
+# Catches: blocks that aren't those of the network, speeds that change nothing, or are averaged askew.
+def test_efficientat_blocks_and_speeds(shared_weights: Path, rng: np.random.Generator) -> None:
+    clip = 0.1 * rng.standard_normal(32000).astype(np.float32)
+    table = {"type": "efficientat_mn04", "outputs": ["blocks", "embedding"], "repeat_to_s": 0.0}
+    plain = build_extractor(table, shared_weights)
+    maps = torch.from_numpy(log_mel(clip, EFFICIENTAT_MN))[None]
+    expected = []
+    with torch.inference_mode():
+        for layer in plain.network.features:
+            maps = layer(maps)
+            expected.append(torch.nn.functional.adaptive_avg_pool2d(maps, 1).flatten())
+    (answer,) = plain.extract([clip], 32000)
+    np.testing.assert_allclose(answer, torch.cat(expected).numpy(), atol=1e-5)
+    both = build_extractor({**table, "speeds": [1.0, 0.8]}, shared_weights)
+    slow = resample(clip[:, None], 25600, 32000)[:, 0]
+    assert len(slow) == 40000
+    mean = plain.extract([clip, slow], 32000).mean(axis=0)
+    np.testing.assert_allclose(both.extract([clip], 32000)[0], mean, atol=1e-6)
+    assert both.key != plain.key
+
+
+# Catches: an option that changes nothing, a network still counted at its file's size, keys that agree.
+def test_efficientat_in_16_bits_is_half_as_large_and_nearly_equal(
+    shared_weights: Path, rng: np.random.Generator
+) -> None:
+    clip = 0.1 * rng.standard_normal(32000).astype(np.float32)
+    whole = build_extractor({"type": "efficientat_mn04"}, shared_weights)
+    half = build_extractor({"type": "efficientat_mn04", "half_precision": True}, shared_weights)
+    assert half.key != whole.key
+    assert whole.network_bytes == 4066513
+    assert half.network_bytes == 2 * sum(value.numel() for value in half.network.parameters())
+    weights = torch.cat([value.detach().flatten() for value in half.network.parameters()])
+    torch.testing.assert_close(weights, weights.half().float(), rtol=0, atol=0)
+    exact, rounded = (extractor.extract([clip], 32000) for extractor in (whole, half))
+    assert 0 < np.abs(rounded - exact).max() < 0.05 * np.abs(exact).max()

@@ -96,6 +96,7 @@ def test_a_grid_has_every_point() -> None:
         (('name = "crnn"', 'name = "squeezenet"'), "names two members"),
         (('"squeezenet", "crnn"', '"squeezenet", "nobody"'), "no member 'nobody'"),
         (('class_weight = "none"', 'class_weight = "heavy"'), "class_weight is none or balanced"),
+        (('class_weight = "none"', 'weights = "equal"'), "per_label or shared"),
         (('include = ["grid"', 'include = ["nothing"'), "can't be read"),
     ],
 )  # fmt: skip

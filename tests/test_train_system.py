@@ -94,6 +94,11 @@ name = "DS + CRNN"
 members = ["image", "crnn"]
 
 [[fusions]]
+name = "shared"
+members = ["image", "crnn"]
+weights = "shared"
+
+[[fusions]]
 name = "with absent"
 members = ["image", "absent"]
 
@@ -247,7 +252,7 @@ def test_half_precision_is_what_answers(mini: Path) -> None:
 
 
 # Catches: a finished run that answers for strangers otherwise than it scored its own evaluation part.
-@pytest.mark.parametrize("system", ["image", "crnn", "DS + CRNN"])
+@pytest.mark.parametrize("system", ["image", "crnn", "DS + CRNN", "shared"])
 def test_a_finished_run_answers_for_unseen_clips(mini: Path, mini_data: Path, system: str) -> None:
     stored = predictions(mini)
     clips = [clip for clip in load_corpus("esc50", mini_data / "esc50") if clip.fold == 5]
@@ -290,7 +295,7 @@ def test_ablation(mini_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 # Catches: members that vanish without a word, folders of this machine in what is published.
 def test_optional_members_are_left_out_aloud(mini: Path, mini_data: Path) -> None:
     found = report(mini)
-    assert [row["name"] for row in found["systems"]] == ["crnn", "image", "DS + CRNN"]
+    assert [row["name"] for row in found["systems"]] == ["crnn", "image", "DS + CRNN", "shared"]
     assert "nobody/has_this.tflite" in found["left_out"]["absent"]
     page = (mini / "mini.md").read_text()
     assert "68.8" in page

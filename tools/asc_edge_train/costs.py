@@ -20,8 +20,7 @@ def member_cost(run: Run, member: MemberConfig) -> dict[str, int | None]:
     networks answer together, one of each fold. A frozen one has the bytes of its file.
     """
     if not member.trained:
-        path = getattr(build_extractor(member.extractor, run.options.weights), "path", None)
-        size = path.stat().st_size if path is not None else None
+        size = build_extractor(member.extractor, run.options.weights).network_bytes
         return {"parameters": None, "bytes": size, "multiply_accumulates": None}
     config = run.recipe.front_ends[member.front_end]
     classes = len(class_names(run.recipe, member, run.clips))

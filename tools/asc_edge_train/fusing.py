@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from asc_edge.atomic import write_atomically
+from asc_edge.errors import ConfigError
 from asc_edge.fusion import LateFusion
 from asc_edge_train.clips import Clip
 from asc_edge_train.members import MemberScores
 from asc_edge_train.parallel import SERIAL, Parallel
-from asc_edge_train.recipe import Recipe, SystemConfig, fingerprint
+from asc_edge_train.recipe import FusionConfig, Recipe, SystemConfig, fingerprint
 from asc_edge_train.stacking import choose_fusion_c, fit_fusion, nested_scores, stack
 from asc_edge_train.storage import is_stamped, load_arrays, read_json, save_arrays, stamp, write_json
 
-__all__ = ["FusedScores", "fit_count", "fuse", "fusion_path"]
+__all__ = ["FusedScores", "fit_count", "fuse", "fusion_config", "fusion_path"]
 
 # Raised when the arithmetic in here changes, so that results of an older trainer are made again.
 _VERSION = 2
@@ -67,14 +68,23 @@ def fuse(
         Where the results are kept.
     """
     own = [members[name] for name in system.members]
-    key = fingerprint(_VERSION, [member.key for member in own], recipe.metric, vars(recipe.fusion))
+    config = fusion_config(recipe, system)
+    key = fingerprint(_VERSION, [member.key for member in own], recipe.metric, vars(config))
     path, notes_path = (folder / f"{_file_name(system.name)}{end}" for end in (".npz", ".json"))
     if not is_stamped(path, key):
         start = time.monotonic()
         truth = np.array([recipe.labels.index(clip.label) for clip in clips])
         folds = np.array([clip.fold for clip in clips])
-        stacked = stack([member.scores for member in own])
-        posteriors, fusion, notes = _fuse(recipe, stacked, truth, folds, parallel=parallel, progress=progress)
+        kinds = [recipe.member(name).kind for name in system.members]
+        if config.weights == "shared" and any(m.scores.shape[1] != len(recipe.labels) for m in own):
+            raise ConfigError(
+                f"fusions.{system.name}: shared weights need a score per label from every member; "
+                "of two labels an SVM gives one"
+            )
+        stacked = stack([member.scores for member in own], kinds, config.weights)
+        posteriors, fusion, notes = _fuse(
+            config, recipe.metric, stacked, truth, folds, parallel=parallel, progress=progress
+        )
         notes["seconds"] = round(time.monotonic() - start, 1)
         write_atomically(fusion_path(folder, system.name), fusion.to_npz())
         save_arrays(path, posteriors=posteriors)
@@ -95,8 +105,14 @@ def _file_name(name: str) -> str:
     return name.replace("/", "-")
 
 
+def fusion_config(recipe: Recipe, system: SystemConfig) -> FusionConfig:
+    """How a fusion is fitted: as the recipe says, but for what the fusion itself says."""
+    return replace(recipe.fusion, weights=system.weights or recipe.fusion.weights)
+
+
 def _fuse(
-    recipe: Recipe,
+    config: FusionConfig,
+    metric: str,
     stacked: np.ndarray,
     truth: np.ndarray,
     folds: np.ndarray,
@@ -106,7 +122,6 @@ def _fuse(
 ) -> tuple[np.ndarray, LateFusion, dict[str, Any]]:
     development, evaluation = folds > 0, folds == 0
     x, y, f = stacked[development], truth[development], folds[development]
-    config, metric = recipe.fusion, recipe.metric
     nested = nested_scores(x, y, f, config=config, metric=metric, parallel=parallel, progress=progress)
     c, scores = choose_fusion_c(x, y, f, config, metric)
     fusion = fit_fusion(x, y, f, c, config)

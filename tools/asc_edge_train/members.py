@@ -74,7 +74,8 @@ def score_member(
     """
     depends = embedding[1] if embedding is not None else [task.key for task in tasks]
     rows = [(clip.clip_id, clip.label, clip.fold, clip.group) for clip in clips]
-    how = (member.kind, member.final, recipe.metric, vars(recipe.fusion), recipe.labels)
+    svms = (recipe.fusion.c_grid, recipe.fusion.class_weight)
+    how = (member.kind, member.final, recipe.metric, svms, recipe.labels)
     key = fingerprint(_VERSION, depends, rows, how)
     path = folder / f"{member.name}.npz"
     notes_path = folder / f"{member.name}.json"

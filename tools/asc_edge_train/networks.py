@@ -18,6 +18,7 @@ from asc_edge_train.clips import Clip
 from asc_edge_train.features import Features, open_features
 from asc_edge_train.fit import TrainingSet, fit_network, infer
 from asc_edge_train.models import build_network
+from asc_edge_train.models.weights import half_state
 from asc_edge_train.recipe import MemberConfig, Recipe, fingerprint
 from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp, write_json
 
@@ -200,10 +201,8 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
         task.member, training, task.seed, checkpoint=checkpoint, progress=progress, on_epoch=follow
     )
     write_json(task.history_path, result.history)
-    state = result.network.state_dict()
-    if task.member.half_precision:
-        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-        result.network.load_state_dict(state)
+    half = task.member.half_precision
+    state = half_state(result.network) if half else result.network.state_dict()
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(task.weights_path, buffer.getvalue())

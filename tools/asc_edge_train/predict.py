@@ -19,7 +19,7 @@ from asc_edge_train.content import clip_keys
 from asc_edge_train.embeddings import make_embeddings
 from asc_edge_train.extractors import build_extractor
 from asc_edge_train.features import Features, make_features, open_features
-from asc_edge_train.fusing import fusion_path
+from asc_edge_train.fusing import fusion_config, fusion_path
 from asc_edge_train.members import svm_path
 from asc_edge_train.models import build_network
 from asc_edge_train.networks import ALL_FOLDS, answer_frames, network_path
@@ -90,8 +90,8 @@ class Predictor:
         weights : Path
             Where files of pretrained networks lie.
         """
-        fusions = {fusion.name: fusion.members for fusion in self.recipe.fusions}
-        names = fusions.get(self.system, [self.system])
+        fusion = next((fusion for fusion in self.recipe.fusions if fusion.name == self.system), None)
+        names = [self.system] if fusion is None else fusion.members
         members = tuple(self.recipe.member(name) for name in names)
         recipe = replace(self.recipe, members=members, fusions=(), ship="", room_variants=RoomConfig())
         with tempfile.TemporaryDirectory() as scratch:
@@ -110,10 +110,11 @@ class Predictor:
                     extractor, clips, content, channels=recipe.channels, cache=cache, progress=progress
                 )
                 answers.append(self._svm_scores(member, np.asarray(embedding)))
-        if self.system not in fusions:
+        if fusion is None:
             return class_scores(answers[0], len(recipe.labels))
-        fusion = LateFusion.from_npz(fusion_path(self.folder / "fusions", self.system).read_bytes())
-        return fusion.predict_proba(stack(answers))
+        fitted = LateFusion.from_npz(fusion_path(self.folder / "fusions", self.system).read_bytes())
+        weights = fusion_config(self.recipe, fusion).weights
+        return fitted.predict_proba(stack(answers, [member.kind for member in members], weights))
 
     def _network_scores(self, member: MemberConfig, features: Features) -> np.ndarray:
         notes = read_json(self.folder / "members" / f"{member.name}.json")

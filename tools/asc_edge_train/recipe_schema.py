@@ -133,20 +133,33 @@ class MemberConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemConfig:
-    """A late fusion: the members that go into it."""
+    """A late fusion: the members that go into it, and ``weights`` where they aren't the recipe's."""
 
     name: str
     members: list[str]
     title: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig:
-    """The linear SVMs: grid of C, ``class_weight`` (none, balanced), and the prior of the posteriors."""
+    """The linear SVMs.
+
+    Attributes
+    ----------
+    c_grid : list of float
+    class_weight : {"none", "balanced"}
+    prior : {"data", "uniform"}
+        Of the fused posteriors.
+    weights : {"per_label", "shared"}
+        Of fusions: one for every pair of a member's output and a label, as in the paper; or one per member,
+        on decision values and logarithms of posteriors.
+    """
 
     c_grid: list[float]
     class_weight: str = "none"
     prior: str = "data"
+    weights: str = "per_label"
 
 
 @dataclass(frozen=True, kw_only=True)

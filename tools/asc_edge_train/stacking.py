@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sklearn
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import cross_val_predict
 from sklearn.utils.class_weight import compute_sample_weight
 
 from asc_edge.fusion import LateFusion
 from asc_edge_train.crossval import choose_c, metric_score
 from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import FusionConfig
+from asc_edge_train.shared_weights import LEAST_POSTERIOR, SharedWeightSvm, shared_fusion
 from asc_edge_train.svm import decision_values, linear_svm, predict_labels, to_device
 
 __all__ = ["NestedResult", "calibrate", "choose_fusion_c", "fit_fold_fusion", "fit_fusion", "nested_scores"]
@@ -50,10 +53,17 @@ def choose_fusion_c(
 
     def score(c: float, fold: int) -> float:
         train, test = folds != fold, folds == fold
-        fitted = linear_svm(c, config.class_weight).fit(stacked[train], truth[train])
+        fitted = _fusion_svm(c, config).fit(stacked[train], truth[train])
         return metric_score(metric, truth[test], predict_labels(decision_values(fitted, stacked[test])))
 
     return choose_c(config.c_grid, folds, score)
+
+
+def _fusion_svm(c: float, config: FusionConfig) -> Any:
+    """What is fitted on stacked scores: a pipeline, or the SVM whose labels share their weights."""
+    if config.weights == "shared":
+        return SharedWeightSvm(linear_svm(c, "balanced"))
+    return linear_svm(c, config.class_weight)
 
 
 def calibrate(
@@ -77,7 +87,11 @@ def calibrate(
 def fit_fusion(
     stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, c: float, config: FusionConfig
 ) -> LateFusion:
-    """The device's fusion: what `calibrate` found, as plain arrays."""
+    """The device's fusion, as plain arrays: the SVM on all clips given, calibrated out of fold."""
+    if config.weights == "shared":
+        svm = _fusion_svm(c, config)
+        values = cross_val_predict(svm, stacked, truth, cv=fold_splits(folds), method="decision_function")
+        return shared_fusion(svm.fit(stacked, truth), values, truth, config.prior)
     fitted = calibrate(stacked, truth, folds, c, config).calibrated_classifiers_[0]
     return LateFusion(
         to_device(fitted.estimator),
@@ -132,6 +146,17 @@ def fit_fold_fusion(
     return fit_fusion(stacked[train], truth[train], inner, c, config)
 
 
-def stack(members: Sequence[np.ndarray]) -> np.ndarray:
-    """Members' out-of-fold outputs (clips, outputs) side by side, in the order of the bundle's members."""
-    return np.ascontiguousarray(np.concatenate(members, axis=1), dtype=np.float64)
+def stack(members: Sequence[np.ndarray], kinds: Sequence[str], weights: str) -> np.ndarray:
+    """Members' out-of-fold outputs (clips, outputs) side by side, in the order of the bundle's members.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Of the members. Where labels share their weights, posteriors go in as logarithms.
+    weights : {"per_label", "shared"}
+    """
+    outputs = [
+        np.log(np.maximum(scores, LEAST_POSTERIOR)) if weights == "shared" and kind == "posterior" else scores
+        for scores, kind in zip(members, kinds, strict=True)
+    ]
+    return np.ascontiguousarray(np.concatenate(outputs, axis=1), dtype=np.float64)

@@ -48,12 +48,17 @@ class Extractor(Protocol):
         Length of the embedding.
     key : str
         Fingerprint of everything that the answer depends on: options, arithmetic, SHA-256 of the weights.
+    network_bytes : int or None
+        What the network takes as a file; None for random weights, which nobody keeps.
     """
 
     name: str
     sample_rate_hz: int
     outputs: int
     key: str
+
+    @property
+    def network_bytes(self) -> int | None: ...
 
     def extract(self, clips: Sequence[np.ndarray], sample_rate_hz: int) -> np.ndarray:
         """Embeddings, float32 (clips, outputs), of mono float32 clips (n_i,) in [-1, 1].
@@ -92,6 +97,11 @@ class FrozenExtractor(ABC):
         if self._network is None:
             self._network = self._load()
         return self._network
+
+    @property
+    def network_bytes(self) -> int | None:
+        """See `Extractor`."""
+        return None if self.path is None else self.path.stat().st_size
 
     def extract(self, clips: Sequence[np.ndarray], sample_rate_hz: int) -> np.ndarray:
         """See `Extractor`.

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from asc_edge.audio.resample import resample
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import log_mel
 from asc_edge.presets import EFFICIENTAT_MN
 from asc_edge_train.extractors.base import FrozenExtractor, at_least, choices, read_options, repeat_whole
+from asc_edge_train.models.cost import parameter_count
 from asc_edge_train.models.efficientat import EfficientAtMn
-from asc_edge_train.models.weights import find_weights, load_published
+from asc_edge_train.models.weights import find_weights, half_state, load_published
 
 __all__ = ["EfficientAtExtractor"]
 
-_SIZES = {"embedding": 384, "logits": 527}
+_SIZES = {"embedding": 384, "logits": 527, "blocks": 512}
 _WIDTH = 0.4
 # Centred frames of fewer samples would have nothing to reflect.
 _LEAST_SAMPLES = EFFICIENTAT_MN.fft_length
@@ -30,16 +32,23 @@ class _Options:
 
     Attributes
     ----------
-    outputs : tuple of {"embedding", "logits"}
-        The pooled last maps, and the logits of AudioSet's 527 classes.
+    outputs : tuple of {"embedding", "logits", "blocks"}
+        The pooled last maps, the logits of AudioSet's 527 classes, and the pooled maps of all blocks before.
     repeat_to_s : float
         Shorter clips are repeated, as a whole, as often as comes nearest to this: the network was trained on
         10 s. 0 leaves them as they are.
+    speeds : tuple of float
+        The clip is also heard so many times as fast, with its pitch changed as much, and the answers are
+        averaged.
+    half_precision : bool
+        Weights rounded to 16 bits, as half the file would hold them.
     """
 
     weights: str = "efficientat_mn04_as/mn04_as_mAP_432.pt"
     outputs: tuple[str, ...] = ("embedding", "logits")
     repeat_to_s: float = 10.0
+    speeds: tuple[float, ...] = (1.0,)
+    half_precision: bool = False
 
 
 class EfficientAtExtractor(FrozenExtractor):
@@ -54,6 +63,8 @@ class EfficientAtExtractor(FrozenExtractor):
             raise ConfigError(
                 f"extractor efficientat_mn04: repeat_to_s is {read.repeat_to_s}; give 0 to 60 s"
             )
+        if not read.speeds or not all(_is_speed(speed) for speed in read.speeds):
+            raise ConfigError(f"extractor efficientat_mn04: speeds are {read.speeds}; give some of 0.5 to 2")
         self.outputs = sum(_SIZES[name] for name in read.outputs)
         super().__init__("efficientat_mn04", read, find_weights(read.weights, weights))
 
@@ -61,11 +72,34 @@ class EfficientAtExtractor(FrozenExtractor):
         assert self.path is not None
         network = EfficientAtMn(mels=EFFICIENTAT_MN.mels, classes=_SIZES["logits"], width=_WIDTH)
         load_published(network, self.path)
+        if self.options.half_precision:
+            half_state(network)
         return network.eval()
 
+    @property
+    def network_bytes(self) -> int | None:
+        if not self.options.half_precision:
+            return super().network_bytes
+        return 2 * parameter_count(self.network)
+
     def _embed(self, clip: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        clip = repeat_whole(clip, round(self.options.repeat_to_s * sample_rate_hz))
+        answers = [self._answer(played(clip, speed, sample_rate_hz)) for speed in self.options.speeds]
+        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+
+    def _answer(self, clip: np.ndarray) -> np.ndarray:
+        clip = repeat_whole(clip, round(self.options.repeat_to_s * self.sample_rate_hz))
         frames = log_mel(at_least(clip, _LEAST_SAMPLES), EFFICIENTAT_MN)
-        embedding = self.network.embed(torch.from_numpy(frames)[None])
-        answers = {"embedding": embedding, "logits": self.network.classify(embedding)}
+        embedding, blocks = self.network.embed_blocks(torch.from_numpy(frames)[None])
+        answers = {"embedding": embedding, "logits": self.network.classify(embedding), "blocks": blocks}
         return torch.cat([answers[name] for name in self.options.outputs], dim=1)[0].numpy()
+
+
+def played(clip: np.ndarray, speed: float, sample_rate_hz: int) -> np.ndarray:
+    """A clip (n,) played so many times as fast, pitch and all."""
+    return (
+        clip if speed == 1.0 else resample(clip[:, None], round(sample_rate_hz * speed), sample_rate_hz)[:, 0]
+    )
+
+
+def _is_speed(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.5 <= value <= 2.0

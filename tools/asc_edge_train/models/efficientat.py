@@ -168,6 +168,19 @@ class EfficientAtMn(nn.Module):
         maps: torch.Tensor = self.features(frames)
         return maps.mean(dim=(2, 3))
 
+    def embed_blocks(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embedding, and the pooled maps of all blocks in front of it (batch, 512 for mn04) side by side.
+
+        Earlier maps know of pitch and timbre what the last ones have given up for AudioSet's classes
+        (Schmid et al. 2023, "Low-complexity audio embedding extractors", section on mid-level features).
+        """
+        pooled = []
+        maps = frames
+        for layer in self.features:
+            maps = layer(maps)
+            pooled.append(maps.mean(dim=(2, 3)))
+        return pooled[-1], torch.cat(pooled[:-1], dim=1)
+
     def classify(self, embedding: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes) of embeddings."""
         logits: torch.Tensor = self.classifier[2:](embedding)

@@ -16,7 +16,7 @@ from torch import nn
 
 from asc_edge.errors import ConfigError
 
-__all__ = ["file_sha256", "find_weights", "load_published", "load_state", "read_state"]
+__all__ = ["file_sha256", "find_weights", "half_state", "load_published", "load_state", "read_state"]
 
 _rebuild = np.empty(0).__reduce__()[0]
 # Under both names that NumPy has had for its innards.
@@ -79,6 +79,16 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(stored, Mapping) or not all(isinstance(v, torch.Tensor) for v in stored.values()):
         raise ConfigError(f"{path}: holds no state dict; get the file again")
     return dict(stored)
+
+
+def half_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Round a network's weights to 16 bits, as they will be kept, and give its state in 16 bits."""
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    network.load_state_dict(state)
+    return state
 
 
 def load_published(network: nn.Module, path: Path) -> None:
