@@ -13,7 +13,7 @@ import numpy as np
 
 from asc_edge.fusion import LateFusion, LinearSvm
 from asc_edge_train.exporting.gate import Judgement, judge
-from asc_edge_train.fusing import FusedScores
+from asc_edge_train.fusing import FusedScores, fusion_config
 from asc_edge_train.members import MemberScores
 from asc_edge_train.networks import NetworkTask, load_answers
 from asc_edge_train.recipe import SystemConfig
@@ -76,7 +76,7 @@ class FoldJudge:
 
     def judge_fused(self, scores: Mapping[str, np.ndarray]) -> Judgement:
         """The fusion of members' scores against what the run's fusion said."""
-        stacked = stack([scores[name] for name in self._system.members])
+        stacked = self._stack(scores)
         posteriors = np.empty((len(stacked), len(self._recipe.labels)))
         for fold, fusion in self._fusions.items():
             rows = self._folds == fold
@@ -88,6 +88,12 @@ class FoldJudge:
         return judge(
             self._truth, self._folds, reference, scores, recipe.labels, fold_average=recipe.fold_average
         )
+
+    def _stack(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        names = self._system.members
+        kinds = [self._recipe.member(name).kind for name in names]
+        weights = fusion_config(self._recipe, self._system).weights
+        return stack([scores[name] for name in names], kinds, weights)
 
     def _reference(self, name: str) -> np.ndarray:
         return self._members[name].scores[self._development]
@@ -105,8 +111,8 @@ class FoldJudge:
     @cached_property
     def _fusions(self) -> dict[int, LateFusion]:
         """The fusion that the run scored each fold with, fitted again."""
-        stacked = stack([self._reference(name) for name in self._system.members])
-        config = self._recipe.fusion
+        stacked = self._stack({name: self._reference(name) for name in self._system.members})
+        config = fusion_config(self._recipe, self._system)
         return {
             int(fold): fit_fold_fusion(
                 stacked, self._truth, self._folds, int(fold), c=float(c), config=config
