@@ -50,6 +50,8 @@ class TrainingSet:
         Held-out clips whose loss and score go into the history. Nothing is chosen by them.
     weights_root : Path, optional
         Folder of published weights that a network may start from.
+    taught : ndarray of shape (clips, classes), optional
+        Posteriors of a student's teachers.
     """
 
     frames_db: np.ndarray
@@ -58,6 +60,7 @@ class TrainingSet:
     class_count: int
     validation_rows: np.ndarray | None = None
     weights_root: Path | None = None
+    taught: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -281,6 +284,9 @@ def _make_batch(
     variants = rng.integers(len(training.frames_db), size=len(rows))
     frames = np.stack([training.frames_db[v, row] for v, row in zip(variants, rows, strict=True)])
     target = np.eye(training.class_count, dtype=np.float32)[training.classes[rows]]
+    if training.taught is not None and member.teaching is not None:
+        share = np.float32(member.teaching.weight)
+        target = (1 - share) * target + share * training.taught[rows]
     frames, target = augment_frames(frames, target, member.training, rng)
     picture = network_input(frames, member.floor_db, member.fed)
     # What a masked cell is: nothing heard. In levels 0 is as loud as can be.

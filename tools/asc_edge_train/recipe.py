@@ -22,6 +22,7 @@ from asc_edge_train.recipe_schema import (
     Recipe,
     RoomConfig,
     SystemConfig,
+    TeachingConfig,
     TrainingConfig,
     VariantConfig,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Recipe",
     "RoomConfig",
     "SystemConfig",
+    "TeachingConfig",
     "TrainingConfig",
     "VariantConfig",
     "fingerprint",
@@ -154,6 +156,8 @@ def _member(values: dict[str, Any], trainings: dict[str, Any]) -> MemberConfig:
         if training not in trainings:
             raise ConfigError(f"{where}: there is no [trainings.{training}]")
         training = trainings[training]
+    if values.get("teaching") is not None:
+        values["teaching"] = _build(TeachingConfig, values["teaching"], f"{where}.teaching")
     if training is not None:
         values["training"] = _build(TrainingConfig, training, f"{where}.training")
     member: MemberConfig = _build(MemberConfig, values, where)

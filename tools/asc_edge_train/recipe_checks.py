@@ -77,6 +77,7 @@ def _check_member(recipe: Recipe, member: MemberConfig) -> None:
         raise ConfigError(f"{where}: only posteriors can be averaged over fold networks")
     if member.repeats < 1 or (member.repeats > 1 and member.kind != "posterior"):
         raise ConfigError(f"{where}: repeats is 1 or more, and only posteriors can be averaged")
+    _check_teaching(recipe, member)
     unknown = sorted(name for name in member.grid if not hasattr(member.training, name))
     if unknown:
         raise ConfigError(f"{where}: grid names the unknown training field {unknown[0]!r}")
@@ -96,6 +97,29 @@ def _check_input(recipe: Recipe, member: MemberConfig) -> None:
         raise ConfigError(f"{where}: levels are drawn from a front end in plain dB that is not centred")
     if member.network.get("type") == "stream_cnn" and member.input != "level":
         raise ConfigError(f'{where}: a stream_cnn is fed levels: input = "level"')
+
+
+def _check_teaching(recipe: Recipe, student: MemberConfig) -> None:
+    teaching, where = student.teaching, f"members.{student.name}.teaching"
+    if teaching is None:
+        return
+    members = {member.name: member for member in recipe.members}
+    if not teaching.members:
+        raise ConfigError(f"{where}: names no members")
+    for name in teaching.members:
+        teacher = members.get(name)
+        if teacher is None:
+            raise ConfigError(f"{where}: there is no member {name!r}")
+        if teacher.teaching is not None:
+            raise ConfigError(f"{where}: {name!r} is a student itself")
+        alike = teacher.kind == "posterior" and student.target == teacher.target
+        if teacher.trained and not (alike and teacher.repeats == 1 and not teacher.grid):
+            raise ConfigError(
+                f"{where}: {name!r} can't teach: a trained teacher is one network that answers in posteriors "
+                "of the student's classes"
+            )
+    if not 0.0 < teaching.weight <= 1.0 or teaching.temperature <= 0.0 or teaching.c <= 0.0:
+        raise ConfigError(f"{where}: weight lies in 0 to 1, temperature and c are above 0")
 
 
 def _check_fusions(recipe: Recipe) -> None:

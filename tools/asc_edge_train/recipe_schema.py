@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "RoomConfig",
     "SystemConfig",
+    "TeachingConfig",
     "TrainingConfig",
     "VariantConfig",
 ]
@@ -63,6 +64,28 @@ class RoomConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TeachingConfig:
+    """Who teaches a student, and how much it listens.
+
+    Attributes
+    ----------
+    members : list of str
+        Teachers: frozen members, or trained ones with the student's target that answer in posteriors.
+    weight : float
+        Share of the teachers' posteriors in what the student learns; the rest is the label.
+    temperature : float
+        Above 1, what the teachers hold for unlikely counts for more.
+    c : float
+        Of the logistic regression that makes posteriors of a frozen teacher's embedding.
+    """
+
+    members: list[str]
+    weight: float = 0.7
+    temperature: float = 2.0
+    c: float = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberConfig:
     """One member of the fusion: what it looks at, what it is trained on, and what it answers.
 
@@ -90,6 +113,8 @@ class MemberConfig:
         Networks of different seeds whose posteriors are averaged: better answers at so many times the cost.
     half_precision : bool
         Round a trained network's weights to 16 bits before it answers, and keep them so: half the bytes.
+    teaching : TeachingConfig, optional
+        Other members that this one also learns from.
     number : int
         Which member of the recipe it is: its networks' seed, whichever other members are left out.
     """
@@ -109,6 +134,7 @@ class MemberConfig:
     optional: bool = False
     repeats: int = 1
     half_precision: bool = False
+    teaching: TeachingConfig | None = None
     number: int = 0
 
     @property
@@ -164,9 +190,10 @@ class FusionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantConfig:
-    """One line of an ablation: fields of the member's training and network, and of the recipe, to change."""
+    """One line of an ablation: fields of the member's tables, and of the recipe, to change."""
 
     name: str
+    teaching: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)

@@ -13,8 +13,9 @@ from asc_edge_train.features import make_features
 from asc_edge_train.networks import network_tasks
 from asc_edge_train.recipe import parse_recipe
 from asc_edge_train.reporting import load_report
-from asc_edge_train.run import RECIPE_NAME, TABLE_NAME, Run, RunOptions, progress_bar
+from asc_edge_train.run import RECIPE_NAME, TABLE_NAME, TEACHING_NAME, Run, RunOptions, progress_bar
 from asc_edge_train.storage import read_json
+from asc_edge_train.teaching import kept_lessons
 
 __all__ = ["open_run"]
 
@@ -84,6 +85,7 @@ def open_run(
         output=folder / "networks",
         weights=options.weights,
         seed=recipe.seed,
+        taught=kept_lessons(members, folder / TEACHING_NAME),
     )
     for task in tasks:
         if not task.done:
