@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -111,3 +114,16 @@ def test_the_old_runtime_serves_where_it_is_what_is_installed(
     engine = load_engine("linear.tflite", tflite_linear(weights, (1, 1, 5, 2)))
     picture = rng.random((1, 1, 5, 2)).astype(np.float32)
     np.testing.assert_allclose(engine.run(picture)[0], weights @ picture.ravel(), rtol=1e-5)
+
+
+# Catches ONNX Runtime's telemetry, on by default since 1.29: it leaves an identifier and a queue of events in
+# the home folder, and sends them.
+def test_nothing_is_noted_down_for_the_engines_makers(tmp_path: Path) -> None:
+    places = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+    # What else would keep it from being sent: that this is a test.
+    kept = {name: text for name, text in os.environ.items() if name not in ("CI", "ORT_RUNNING_UNIT_TESTS")}
+    kept.pop("ORT_DISABLE_TELEMETRY", None)
+    command = [sys.executable, "-m", "asc_edge.cli", "bundle", "verify", "home"]
+    env = {**kept, **dict.fromkeys(places, str(tmp_path))}
+    subprocess.run(command, check=True, capture_output=True, env=env)
+    assert list(tmp_path.rglob("*")) == []

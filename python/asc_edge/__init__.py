@@ -1,6 +1,7 @@
 """asc-edge: which activity is going on in a home, heard by a microphone array, decided on the device."""
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 from asc_edge.version import __version__
@@ -26,6 +27,10 @@ __all__ = [
     "deltas",
     "log_mel",
 ]
+
+# ONNX Runtime sends telemetry from version 1.29 on, and keeps an identifier of the machine in the home
+# folder, unless this is set before it is loaded. What runs in a home is nobody else's business.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "AscEdgeError": "errors",
