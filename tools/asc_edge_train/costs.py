@@ -17,7 +17,8 @@ def member_cost(run: Run, member: MemberConfig) -> dict[str, int | None]:
     """``parameters``, ``bytes`` and ``multiply_accumulates`` of a member; None where it isn't known.
 
     A trained member costs what all networks do that answer for a new clip: its repeats, and where the fold
-    networks answer together, one of each fold. A frozen one has the bytes of its file.
+    networks answer together, one of each fold. A frozen one has the bytes of its file, or those of its
+    weights in 16 bits.
     """
     if not member.trained:
         size = build_extractor(member.extractor, run.options.weights).network_bytes

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from asc_edge.audio.resample import resample
 from asc_edge.errors import AudioFileError
 from asc_edge.frontend import LogMelConfig, log_mel, picture
 from asc_edge.window import level
@@ -17,7 +16,7 @@ from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import Recipe, RoomConfig, fingerprint
 from asc_edge_train.rooms import clip_seed, load_rooms, room_variant
 from asc_edge_train.rows import cached_rows
-from asc_edge_train.sound import clip_samples, window_samples
+from asc_edge_train.sound import clip_samples, played, window_samples
 
 __all__ = ["Features", "make_features", "network_input", "open_features", "pictures"]
 
@@ -96,7 +95,7 @@ class _Views:
         dry = window_samples(samples, rate, self.window_s)
         views = list(log_mel(dry, self.config))
         for speed in self.speeds:
-            faster = resample(samples[:, :1], round(rate * speed), rate)
+            faster = played(samples[:, :1], speed, rate)
             views.append(log_mel(window_samples(faster, rate, self.window_s), self.config)[0])
         for variant in range(1, 1 + self.room_config.count):
             rng = np.random.default_rng(clip_seed(self.seed, clip.clip_id, variant))

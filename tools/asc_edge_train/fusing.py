@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from asc_edge_train.recipe import FusionConfig, Recipe, SystemConfig, fingerprin
 from asc_edge_train.stacking import choose_fusion_c, fit_fusion, nested_scores, stack
 from asc_edge_train.storage import is_stamped, load_arrays, read_json, save_arrays, stamp, write_json
 
-__all__ = ["FusedScores", "fit_count", "fuse", "fusion_config", "fusion_path"]
+__all__ = ["FusedScores", "fit_count", "fuse", "fusion_path"]
 
 # Raised when the arithmetic in here changes, so that results of an older trainer are made again.
 _VERSION = 2
@@ -68,7 +68,7 @@ def fuse(
         Where the results are kept.
     """
     own = [members[name] for name in system.members]
-    config = fusion_config(recipe, system)
+    config = recipe.fusion_of(system)
     key = fingerprint(_VERSION, [member.key for member in own], recipe.metric, vars(config))
     path, notes_path = (folder / f"{_file_name(system.name)}{end}" for end in (".npz", ".json"))
     if not is_stamped(path, key):
@@ -103,11 +103,6 @@ def fusion_path(folder: Path, name: str) -> Path:
 
 def _file_name(name: str) -> str:
     return name.replace("/", "-")
-
-
-def fusion_config(recipe: Recipe, system: SystemConfig) -> FusionConfig:
-    """How a fusion is fitted: as the recipe says, but for what the fusion itself says."""
-    return replace(recipe.fusion, weights=system.weights or recipe.fusion.weights)
 
 
 def _fuse(

@@ -19,7 +19,7 @@ from asc_edge_train.content import clip_keys
 from asc_edge_train.embeddings import make_embeddings
 from asc_edge_train.extractors import build_extractor
 from asc_edge_train.features import Features, make_features, open_features
-from asc_edge_train.fusing import fusion_config, fusion_path
+from asc_edge_train.fusing import fusion_path
 from asc_edge_train.members import svm_path
 from asc_edge_train.models import build_network
 from asc_edge_train.networks import ALL_FOLDS, answer_frames, network_path
@@ -113,12 +113,13 @@ class Predictor:
         if fusion is None:
             return class_scores(answers[0], len(recipe.labels))
         fitted = LateFusion.from_npz(fusion_path(self.folder / "fusions", self.system).read_bytes())
-        weights = fusion_config(self.recipe, fusion).weights
+        weights = self.recipe.fusion_of(fusion).weights
         return fitted.predict_proba(stack(answers, [member.kind for member in members], weights))
 
     def _network_scores(self, member: MemberConfig, features: Features) -> np.ndarray:
         notes = read_json(self.folder / "members" / f"{member.name}.json")
-        chosen = member.points()[notes.get("point", 0)]
+        point = notes.get("point", 0)
+        chosen = member.points()[point]
         folds = [ALL_FOLDS] if member.final == "refit" else range(1, self.recipe.folds + 1)
         fine = {row["fine"] for row in self.table}
         classes = len(self.recipe.labels) if member.target == "label" else len(fine)
@@ -126,7 +127,6 @@ class Predictor:
         answers = []
         for fold, repeat in itertools.product(folds, range(member.repeats)):
             network = build_network(chosen.network, frames.shape[2], classes, pretrained=False)
-            point = notes.get("point", 0)
             path = network_path(self.folder / "networks", member.name, point, fold, repeat)
             network.load_state_dict(torch.load(path, weights_only=True))
             answers.append(answer_frames(network.eval(), chosen, frames))

@@ -132,8 +132,9 @@ def _check_fusions(recipe: Recipe) -> None:
         if unknown or not fusion.members:
             what = f"there is no member {unknown[0]!r}" if unknown else "names no members"
             raise ConfigError(f"fusions.{fusion.name}: {what}")
-        if (fusion.weights or recipe.fusion.weights) not in {"per_label", "shared"}:
-            raise ConfigError(f"fusions.{fusion.name}: weights is per_label or shared")
+        weights = recipe.fusion_of(fusion).weights
+        if weights not in {"per_label", "shared"}:
+            raise ConfigError(f"fusions.{fusion.name}: weights is per_label or shared, not {weights!r}")
     if not recipe.ship:
         return
     shipped = [fusion for fusion in recipe.fusions if fusion.name == recipe.ship]
@@ -141,7 +142,7 @@ def _check_fusions(recipe: Recipe) -> None:
         raise ConfigError(f"recipe {recipe.name}: ship names the unknown fusion {recipe.ship!r}")
     if not recipe.licences:
         raise ConfigError(f"recipe {recipe.name}: what ships needs a list of licences to train on")
-    if (shipped[0].weights or recipe.fusion.weights) == "shared":
+    if recipe.fusion_of(shipped[0]).weights == "shared":
         raise ConfigError(f"recipe {recipe.name}: the device can't run a fusion of shared weights")
     for name in shipped[0].members:
         member = members[name]

@@ -273,6 +273,10 @@ class Recipe:
     def member(self, name: str) -> MemberConfig:
         return next(member for member in self.members if member.name == name)
 
+    def fusion_of(self, system: SystemConfig) -> FusionConfig:
+        """How a fusion is fitted: as the recipe says, but for what the fusion itself says."""
+        return replace(self.fusion, weights=system.weights or self.fusion.weights)
+
     def without(self, absent: set[str]) -> Recipe:
         """The recipe without some members, and without the fusions that name them."""
         members = tuple(member for member in self.members if member.name not in absent)

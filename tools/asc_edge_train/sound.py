@@ -10,7 +10,7 @@ from asc_edge.errors import AudioFileError
 from asc_edge.pipeline import fit_to_window
 from asc_edge_train.clips import Clip
 
-__all__ = ["clip_samples", "mono", "native_samples", "window_samples"]
+__all__ = ["clip_samples", "mono", "native_samples", "played", "window_samples"]
 
 
 def mono(samples: np.ndarray) -> np.ndarray:
@@ -57,6 +57,11 @@ def native_samples(clip: Clip) -> tuple[np.ndarray, int]:
     if len(samples) == 0:
         raise AudioFileError(f"{clip.path}: ends before {clip.offset_s:g} s; copy it again")
     return samples, rate
+
+
+def played(samples: np.ndarray, speed: float, sample_rate_hz: int) -> np.ndarray:
+    """Samples (n, channels) played so many times as fast, pitch and all."""
+    return resample(samples, round(sample_rate_hz * speed), sample_rate_hz)
 
 
 def window_samples(samples: np.ndarray, sample_rate_hz: int, window_s: float) -> np.ndarray:

@@ -53,17 +53,17 @@ def choose_fusion_c(
 
     def score(c: float, fold: int) -> float:
         train, test = folds != fold, folds == fold
-        fitted = _fusion_svm(c, config).fit(stacked[train], truth[train])
+        fitted = _fusion_svm(c, config, stacked[train].shape).fit(stacked[train], truth[train])
         return metric_score(metric, truth[test], predict_labels(decision_values(fitted, stacked[test])))
 
     return choose_c(config.c_grid, folds, score)
 
 
-def _fusion_svm(c: float, config: FusionConfig) -> Any:
-    """What is fitted on stacked scores: a pipeline, or the SVM whose labels share their weights."""
+def _fusion_svm(c: float, config: FusionConfig, shape: tuple[int, ...]) -> Any:
+    """What is fitted on stacked scores (clips, outputs): a pipeline, or the SVM whose labels share weights."""
     if config.weights == "shared":
         return SharedWeightSvm(linear_svm(c, "balanced"))
-    return linear_svm(c, config.class_weight)
+    return linear_svm(c, config.class_weight, shape)
 
 
 def calibrate(
@@ -76,7 +76,7 @@ def calibrate(
     """
     weights = compute_sample_weight("balanced", truth) if config.prior == "uniform" else None
     with sklearn.config_context(enable_metadata_routing=True):
-        pipeline = linear_svm(c, config.class_weight)
+        pipeline = linear_svm(c, config.class_weight, stacked.shape)
         # The weights are for the sigmoids: the SVM has its own class weights.
         for step in pipeline:
             step.set_fit_request(sample_weight=False)
@@ -89,7 +89,7 @@ def fit_fusion(
 ) -> LateFusion:
     """The device's fusion, as plain arrays: the SVM on all clips given, calibrated out of fold."""
     if config.weights == "shared":
-        svm = _fusion_svm(c, config)
+        svm = _fusion_svm(c, config, stacked.shape)
         values = cross_val_predict(svm, stacked, truth, cv=fold_splits(folds), method="decision_function")
         return shared_fusion(svm.fit(stacked, truth), values, truth, config.prior)
     fitted = calibrate(stacked, truth, folds, c, config).calibrated_classifiers_[0]

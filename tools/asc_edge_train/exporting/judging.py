@@ -13,7 +13,7 @@ import numpy as np
 
 from asc_edge.fusion import LateFusion, LinearSvm
 from asc_edge_train.exporting.gate import Judgement, judge
-from asc_edge_train.fusing import FusedScores, fusion_config
+from asc_edge_train.fusing import FusedScores
 from asc_edge_train.members import MemberScores
 from asc_edge_train.networks import NetworkTask, load_answers
 from asc_edge_train.recipe import SystemConfig
@@ -92,7 +92,7 @@ class FoldJudge:
     def _stack(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
         names = self._system.members
         kinds = [self._recipe.member(name).kind for name in names]
-        weights = fusion_config(self._recipe, self._system).weights
+        weights = self._recipe.fusion_of(self._system).weights
         return stack([scores[name] for name in names], kinds, weights)
 
     def _reference(self, name: str) -> np.ndarray:
@@ -112,7 +112,7 @@ class FoldJudge:
     def _fusions(self) -> dict[int, LateFusion]:
         """The fusion that the run scored each fold with, fitted again."""
         stacked = self._stack({name: self._reference(name) for name in self._system.members})
-        config = fusion_config(self._recipe, self._system)
+        config = self._recipe.fusion_of(self._system)
         return {
             int(fold): fit_fold_fusion(
                 stacked, self._truth, self._folds, int(fold), c=float(c), config=config

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from asc_edge.audio.resample import resample
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import log_mel
 from asc_edge.presets import EFFICIENTAT_MN
@@ -17,6 +16,7 @@ from asc_edge_train.extractors.base import FrozenExtractor, at_least, choices, r
 from asc_edge_train.models.cost import parameter_count
 from asc_edge_train.models.efficientat import EfficientAtMn
 from asc_edge_train.models.weights import find_weights, half_state, load_published
+from asc_edge_train.sound import played
 
 __all__ = ["EfficientAtExtractor"]
 
@@ -83,7 +83,10 @@ class EfficientAtExtractor(FrozenExtractor):
         return 2 * parameter_count(self.network)
 
     def _embed(self, clip: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        answers = [self._answer(played(clip, speed, sample_rate_hz)) for speed in self.options.speeds]
+        answers = [
+            self._answer(clip if speed == 1.0 else played(clip[:, None], speed, sample_rate_hz)[:, 0])
+            for speed in self.options.speeds
+        ]
         return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
 
     def _answer(self, clip: np.ndarray) -> np.ndarray:
@@ -92,13 +95,6 @@ class EfficientAtExtractor(FrozenExtractor):
         embedding, blocks = self.network.embed_blocks(torch.from_numpy(frames)[None])
         answers = {"embedding": embedding, "logits": self.network.classify(embedding), "blocks": blocks}
         return torch.cat([answers[name] for name in self.options.outputs], dim=1)[0].numpy()
-
-
-def played(clip: np.ndarray, speed: float, sample_rate_hz: int) -> np.ndarray:
-    """A clip (n,) played so many times as fast, pitch and all."""
-    return (
-        clip if speed == 1.0 else resample(clip[:, None], round(sample_rate_hz * speed), sample_rate_hz)[:, 0]
-    )
 
 
 def _is_speed(value: object) -> bool:
