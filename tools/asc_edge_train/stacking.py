@@ -60,7 +60,7 @@ def choose_fusion_c(
 
 
 def _fusion_svm(c: float, config: FusionConfig, shape: tuple[int, ...]) -> Any:
-    """What is fitted on stacked scores (clips, outputs): a pipeline, or the SVM whose labels share weights."""
+    """What is fitted on stacked scores of this shape: a pipeline, or the SVM whose labels share weights."""
     if config.weights == "shared":
         return SharedWeightSvm(linear_svm(c, "balanced"))
     return linear_svm(c, config.class_weight, shape)
