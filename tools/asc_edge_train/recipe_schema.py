@@ -278,8 +278,13 @@ class Recipe:
         return replace(self.fusion, weights=system.weights or self.fusion.weights)
 
     def without(self, absent: set[str]) -> Recipe:
-        """The recipe without some members, and without the fusions that name them."""
-        members = tuple(member for member in self.members if member.name not in absent)
+        """The recipe without some members, and without the fusions that name them.
+
+        A student goes on with the teachers that are left, and without any it learns from labels alone.
+        """
+        members = tuple(
+            _without_teachers(member, absent) for member in self.members if member.name not in absent
+        )
         fusions = tuple(fusion for fusion in self.fusions if not absent & set(fusion.members))
         return replace(self, members=members, fusions=fusions)
 
@@ -291,6 +296,13 @@ class Recipe:
         fusion = replace(self.fusion, c_grid=list(smoke.get("c_grid", self.fusion.c_grid[-2:])))
         limit = int(smoke.get("clips_per_class_and_fold", 3))
         return replace(kept, members=members, fusion=fusion, clips_per_class_and_fold=limit)
+
+
+def _without_teachers(member: MemberConfig, absent: set[str]) -> MemberConfig:
+    if member.teaching is None or not absent & set(member.teaching.members):
+        return member
+    left = [name for name in member.teaching.members if name not in absent]
+    return replace(member, teaching=replace(member.teaching, members=left) if left else None)
 
 
 def _smoke_member(member: MemberConfig, smoke: dict[str, Any]) -> MemberConfig:
