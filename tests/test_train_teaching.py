@@ -201,7 +201,7 @@ def test_a_run_with_a_student(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert all(later[name] > time_ns for name, time_ns in networks.items())
     capsys.readouterr()
     assert main(["ablate", *line[1:], "--out", str(tmp_path / "ablation")]) == 0
-    assert "labels alone" in capsys.readouterr().out
+    assert "labels-alone" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
