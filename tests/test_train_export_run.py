@@ -19,6 +19,7 @@ from asc_edge.pipeline import Pipeline
 from asc_edge_train.bundling import shipped_tasks
 from asc_edge_train.cli import main
 from asc_edge_train.exporting import pieces as pieces_module
+from asc_edge_train.exporting.budget import BUDGETS, Budget
 from asc_edge_train.exporting.choosing import Choice, Step, choose_schemes
 from asc_edge_train.exporting.gate import Judgement, judge
 from asc_edge_train.exporting.judging import FoldJudge
@@ -369,3 +370,21 @@ def test_what_cant_be_exported(
     (tmp_path / "run" / "recipe.json").write_text(json.dumps({**recipe, "ship": ""}))
     assert export((data, tmp_path / "run")) == 2
     assert "ships nothing" in capsys.readouterr().err
+
+
+# Catches: a budget that is asked for and never held against anything, and bundles of what is over it.
+def test_what_is_over_the_budget_is_refused(
+    places: tuple[Path, Path],
+    exported: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert exported.is_dir()
+    line = ["--variants", "onnx", "--budget", "dcase"]
+    assert export(places, *line, "--out", str(tmp_path / "fits")) == 0
+    assert (tmp_path / "fits" / NAMES["onnx"]).exists()
+    monkeypatch.setitem(BUDGETS, "dcase", Budget(weight_bytes=100, operations_per_s=30e6))
+    assert export(places, *line, "--out", str(tmp_path / "over")) == 1
+    assert "onnx is over the budget dcase" in capsys.readouterr().err
+    assert not (tmp_path / "over" / NAMES["onnx"]).exists()

@@ -224,8 +224,8 @@ def test_what_can_not_teach_is_one_line(tmp_path: Path, change: tuple[str, str],
     assert "\n" not in str(error.value)
 
 
-# Catches: a student that asks for a teacher whose weight file isn't there, and one that lost all of its teachers
-# for lack of one.
+# Catches: a student that asks for a teacher whose weight file isn't there, and one that lost all of its
+# teachers for lack of one.
 def test_a_student_makes_do_with_the_teachers_that_are_left(tmp_path: Path) -> None:
     path = tmp_path / "school.toml"
     path.write_text(RECIPE)

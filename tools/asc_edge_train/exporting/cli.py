@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_export_command"]
 
-# As in `variants` and `tflite_int8`, which import what a --help needn't wait for.
+# As in `variants`, `tflite_int8` and `budget`, which import what a --help needn't wait for.
 _VARIANTS = "onnx,onnx-int8,tflite,tflite-int8"
 _TFLITE_SCHEMES = ("mixed", "dynamic", "full")
+_BUDGETS = ("dcase",)
 
 _SUMMARY = "Export a finished run to bundles: ONNX and TFLite, in 32 bits and in 8, each measured."
 _EXAMPLES = """\
@@ -28,6 +29,7 @@ _EXAMPLES = """\
   asc-edge-train export runs/home --variants onnx,onnx-int8    without litert-torch
   asc-edge-train export runs/home --tflite-int8 full           all-integer TFLite, where the gate lets it
   asc-edge-train export runs/home --fine-tune                  train what 8 bits cost too much
+  asc-edge-train export runs/home --budget dcase               refuse what is over 128 kB or 30 MMAC a second
   asc-edge-train export runs/home --json                       the measured rows as one JSON object
 
 An 8-bit variant must keep 99 % of the answers and macro-F1 within 0.5 point on clips that its networks never
@@ -62,6 +64,14 @@ def add_export_command(commands: Any, default_data: Path) -> None:
         "--allow-worse", action="store_true", help="ship what fails the accuracy gate; its model card says so"
     )
     export.add_argument(
+        "--budget",
+        choices=_BUDGETS,
+        default="",
+        metavar="NAME",
+        help="refuse variants that cost more: dcase is 128 kB of weights and 30 million multiply-accumulates "
+        "a second (default: none)",
+    )
+    export.add_argument(
         "--data", type=Path, default=default_data, metavar="DIR", help="the corpora (default: %(default)s)"
     )
     export.add_argument("--cache", type=Path, metavar="DIR", help="what was given to run --cache")
@@ -75,7 +85,7 @@ def add_export_command(commands: Any, default_data: Path) -> None:
 
 def _export(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
     from asc_edge_train.exporting.command import ExportOptions, export_run
-    from asc_edge_train.exporting.gate import AccuracyGateError
+    from asc_edge_train.exporting.gate import RefusedError
     from asc_edge_train.exporting.variants import parse_variants
 
     variants = parse_variants(args.variants)
@@ -96,12 +106,13 @@ def _export(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             jobs=args.jobs or min(2, os.cpu_count() or 1),
             fine_tune=args.fine_tune,
             allow_worse=args.allow_worse,
+            budget=args.budget,
             quiet=args.quiet,
         )
     )
     print(json.dumps(_as_json(exported)) if args.json else "\n".join(_table(exported)))
     if exported.refused:
-        raise AccuracyGateError("; ".join(str(error) for error in exported.refused))
+        raise RefusedError("; ".join(str(error) for error in exported.refused))
     return 0
 
 

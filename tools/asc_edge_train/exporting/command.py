@@ -10,14 +10,16 @@ from typing import Any
 
 from asc_edge_train.bundling import ShippedNetwork, shipped_tasks, stream_parts, write_system
 from asc_edge_train.card import model_card
+from asc_edge_train.exporting.budget import Cost, network_cost, over_budget, total
 from asc_edge_train.exporting.choosing import Choice, choose_schemes
-from asc_edge_train.exporting.gate import AccuracyGateError, refusal
+from asc_edge_train.exporting.gate import RefusedError, refusal
 from asc_edge_train.exporting.judging import FoldJudge
 from asc_edge_train.exporting.latency import measure_latency_ms
 from asc_edge_train.exporting.pieces import Piece, calibration_windows, make_piece
 from asc_edge_train.exporting.variants import FLOAT, Variant, ladder
+from asc_edge_train.features import open_features
 from asc_edge_train.fusing import FusedScores
-from asc_edge_train.networks import ALL_FOLDS, NetworkTask
+from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_network
 from asc_edge_train.recipe import fingerprint
 from asc_edge_train.reopen import open_run
 from asc_edge_train.run import progress_bar
@@ -50,6 +52,8 @@ class ExportOptions:
         Fine-tune networks whose 8 bits fail the gate, before slower schemes are tried.
     allow_worse : bool
         Ship variants that fail the accuracy gate, too; their model cards say so.
+    budget : str
+        One of `asc_edge_train.exporting.budget.BUDGETS` that every variant must keep, or empty.
     """
 
     run: Path
@@ -61,6 +65,7 @@ class ExportOptions:
     jobs: int = 1
     fine_tune: bool = False
     allow_worse: bool = False
+    budget: str = ""
     quiet: bool = False
 
 
@@ -74,12 +79,12 @@ class Exported:
         The model card's row of every variant, those refused among them.
     bundles : dict
         Path of each variant's bundle.
-    refused : list of AccuracyGateError
+    refused : list of RefusedError
     """
 
     rows: list[dict[str, Any]]
     bundles: dict[str, Path]
-    refused: list[AccuracyGateError]
+    refused: list[RefusedError]
 
 
 def export_run(options: ExportOptions) -> Exported:
@@ -134,12 +139,20 @@ class _Export:
             make(piece for choice in choices for piece in self._final_pieces(choice))
         run.options.parallel.rest()
         latency_ms = self._latency_ms(choices)
-        rows = {choice.variant.name: _row(choice, latency_ms[choice.variant.name]) for choice in choices}
-        refused = {
-            choice.variant.name: refusal(choice.variant.name, choice.chosen.fused, choice.chosen.schemes)
+        costs = {choice.variant.name: self._cost(choice) for choice in choices}
+        rows = {
+            choice.variant.name: _row(choice, latency_ms[choice.variant.name], costs[choice.variant.name])
             for choice in choices
-            if not choice.chosen.fused.passed and not options.allow_worse
         }
+        refused = {}
+        for choice in choices:
+            name, chosen = choice.variant.name, choice.chosen
+            if not chosen.fused.passed and not options.allow_worse:
+                refused[name] = refusal(name, chosen.fused, chosen.schemes)
+            elif options.budget and (error := over_budget(name, costs[name], options.budget)):
+                refused[name] = error
+        for name, row in rows.items():
+            row["shipped"] = name not in refused
         shipped = [choice for choice in choices if choice.variant.name not in refused]
         bundles = self._pack(shipped, rows, refused)
         return Exported(list(rows.values()), bundles, list(refused.values()))
@@ -163,6 +176,25 @@ class _Export:
         for _ in self.fused_run.run.options.parallel.map(make_piece, missing):
             bar.update(1)
 
+    def _cost(self, choice: Choice) -> Cost:
+        recipe, costs = self.fused_run.run.recipe, []
+        for name, scheme in choice.chosen.schemes.items():
+            task = self.final_tasks[name]
+            front_end = recipe.front_ends[task.member.front_end]
+            whole = choice.variant.ending == "tflite" and scheme != FLOAT
+            costs.append(
+                network_cost(
+                    load_network(task, front_end.mels),
+                    mels=front_end.mels,
+                    frames=open_features(task.features).shape[3],
+                    hop_s=recipe.hop_s,
+                    hop_frames=recipe.hop_s / front_end.hop_s,
+                    int8=scheme != FLOAT,
+                    streamed=not whole,
+                )
+            )
+        return total(costs)
+
     def _latency_ms(self, choices: list[Choice]) -> dict[str, float]:
         """Measured once: what is resumed shows the same figures, and gives the same bundles."""
         path = self.folder / "latency.json"
@@ -181,7 +213,7 @@ class _Export:
         return measured
 
     def _pack(
-        self, choices: list[Choice], rows: dict[str, dict[str, Any]], refused: dict[str, AccuracyGateError]
+        self, choices: list[Choice], rows: dict[str, dict[str, Any]], refused: dict[str, RefusedError]
     ) -> dict[str, Path]:
         """Write the bundles beside each other, then move them where they belong."""
         run, out = self.fused_run.run, self.options.out or self.folder
@@ -217,7 +249,7 @@ class _Export:
         return networks
 
 
-def _row(choice: Choice, latency_ms: float) -> dict[str, Any]:
+def _row(choice: Choice, latency_ms: float, cost: Cost) -> dict[str, Any]:
     """What the model card says about a variant."""
     chosen = choice.chosen
     return {
@@ -225,6 +257,7 @@ def _row(choice: Choice, latency_ms: float) -> dict[str, Any]:
         "bytes": None,
         **chosen.fused.row(),
         "latency_ms": latency_ms,
+        **vars(cost),
         "schemes": chosen.schemes,
         "members": {name: judgement.row() for name, judgement in chosen.members.items()},
         "gave_way": [{"schemes": step.schemes, **step.fused.row()} for step in choice.given_up],

@@ -11,7 +11,15 @@ import numpy as np
 from asc_edge.errors import AscEdgeError
 from asc_edge_train.figures import answers, clip_score, score_table
 
-__all__ = ["LEAST_AGREEMENT", "MOST_LOST", "AccuracyGateError", "Judgement", "judge", "refusal"]
+__all__ = [
+    "LEAST_AGREEMENT",
+    "MOST_LOST",
+    "AccuracyGateError",
+    "Judgement",
+    "RefusedError",
+    "judge",
+    "refusal",
+]
 
 # Macro-F1 that may be lost, and the least share of clips with the answer that the trained networks give.
 MOST_LOST = 0.005
@@ -20,7 +28,11 @@ LEAST_AGREEMENT = 0.99
 _SLACK = 1e-9
 
 
-class AccuracyGateError(AscEdgeError):
+class RefusedError(AscEdgeError):
+    """A variant isn't shipped."""
+
+
+class AccuracyGateError(RefusedError):
     """A variant answers worse than the networks that it was made from."""
 
 
