@@ -24,7 +24,7 @@ from asc_edge_train.parallel import Parallel
 from asc_edge_train.ranks import ALONE, Ranks
 from asc_edge_train.recipe import MemberConfig, Recipe
 from asc_edge_train.storage import write_json
-from asc_edge_train.teaching import Teacher, make_targets
+from asc_edge_train.teaching import Teacher, lesson_count, make_targets
 from asc_edge_train.workers import train_all
 
 __all__ = ["Run", "RunOptions", "frozen_embedding", "progress_bar", "recipe_values", "train_networks"]
@@ -193,15 +193,21 @@ def _lessons(run: Run) -> dict[str, Taught]:
     if not options.ranks.first:
         options.ranks.wait()  # until the first has made them: here they are only read
     folds = np.array([clip.fold for clip in run.clips])
+    students = {member.name: member.teaching for member in recipe.members if member.teaching is not None}
+    count = sum(lesson_count(len(teaching.members), folds) for teaching in students.values())
     lessons = {}
-    for student in recipe.members:
-        if student.teaching is None:
-            continue
-        _, classes = clip_classes(recipe, student, run.clips)
-        teachers = {name: _teacher(run, recipe.member(name)) for name in student.teaching.members}
-        lessons[student.name] = make_targets(
-            student, teachers, classes, folds, folder=options.out / TEACHING_NAME, parallel=options.parallel
-        )
+    with progress_bar(count, "lessons", "lesson", options.quiet or not options.ranks.first) as bar:
+        for name, teaching in students.items():
+            _, classes = clip_classes(recipe, recipe.member(name), run.clips)
+            lessons[name] = make_targets(
+                recipe.member(name),
+                {teacher: _teacher(run, recipe.member(teacher)) for teacher in teaching.members},
+                classes,
+                folds,
+                folder=options.out / TEACHING_NAME,
+                parallel=options.parallel,
+                progress=bar.update,
+            )
     options.parallel.rest()
     if options.ranks.first:
         options.ranks.wait()

@@ -10,7 +10,7 @@ fold's student has teachers of its own, that never heard the fold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import MemberConfig, TeachingConfig, fingerprint
 from asc_edge_train.storage import is_stamped, save_arrays, stamp, stamped_key
 
-__all__ = ["Teacher", "kept_lessons", "make_targets"]
+__all__ = ["Teacher", "kept_lessons", "lesson_count", "make_targets"]
 
 # Raised when the arithmetic in here changes.
 _VERSION = 1
@@ -58,6 +58,7 @@ def make_targets(
     *,
     folder: Path,
     parallel: Parallel = SERIAL,
+    progress: Callable[[int], None] = lambda lessons: None,
 ) -> Taught:
     """Posteriors (clips, classes) of a student's teachers, for each fold; read back where they stand already.
 
@@ -73,6 +74,8 @@ def make_targets(
         Class, of those the student tells apart, and fold of every clip; fold 0 is the evaluation part.
     folder : Path
         Where the result is kept.
+    progress : callable
+        Told of lessons done: one for each teacher and fold, `lesson_count` in all.
     """
     config = member.teaching
     assert config is not None
@@ -84,7 +87,10 @@ def make_targets(
         pieces = [
             (teacher, config, classes, folds, fold) for fold in held_out for teacher in teachers.values()
         ]
-        answers = list(parallel.map(_posteriors, pieces))
+        answers = []
+        for posteriors in parallel.map(_posteriors, pieces):
+            answers.append(posteriors)
+            progress(1)
         count = len(teachers)
         arrays = {
             fold_name(fold): _softened(answers[number * count : (number + 1) * count], config.temperature)
@@ -92,7 +98,14 @@ def make_targets(
         }
         save_arrays(path, **arrays)
         stamp(path, key)
+    else:
+        progress(lesson_count(len(teachers), folds))
     return Taught(path, key)
+
+
+def lesson_count(teachers: int, folds: np.ndarray) -> int:
+    """Lessons that a student is given: by each teacher, one for each fold held out, and one for none."""
+    return teachers * (len(set(folds.tolist()) - {0}) + 1)
 
 
 def kept_lessons(members: Iterable[MemberConfig], folder: Path) -> dict[str, Taught]:
