@@ -84,7 +84,7 @@ def test_image_is_the_trainers_to_the_last_bit(preprocessing: str, floor_db: flo
 
 
 def test_plot_is_what_matplotlib_draws() -> None:
-    """Catches: colours that are cut off instead of rounded, limits before floors, frames from right to left."""
+    """Catches: colours cut off instead of rounded, limits before floors, frames from right to left."""
     spectrum_image = pytest.importorskip("asc_edge_train.extractors.spectrum_image")
     for floor_db, colour_map in ((None, "viridis"), (-50.0, "magma")):
         spec = ImageSpec(floor_db=floor_db, colour_map=colour_map)
