@@ -24,10 +24,8 @@ class Small(nn.Module):
         return self.classify(self.convolve(picture).mean(dim=(2, 3)))
 
 
-def cost(network: nn.Module, *, int8: bool = False, streamed: bool = False) -> Cost:
-    return network_cost(
-        network, mels=MELS, frames=FRAMES, hop_s=0.5, hop_frames=6.0, int8=int8, streamed=streamed
-    )
+def cost(network: nn.Module, *, int8: bool = False, hop_frames: float = 0.0) -> Cost:
+    return network_cost(network, (1, MELS, FRAMES), hop_s=0.5, int8=int8, hop_frames=hop_frames)
 
 
 # Catches: biases of a byte, work of a window taken for that of a second.
@@ -50,10 +48,10 @@ def test_kept_columns_are_not_counted_again() -> None:
         pools=[[1, 1], [2, 1]],
         features=4,
     )
-    whole, kept = cost(network), cost(network, streamed=True)
+    whole, kept = cost(network), cost(network, hop_frames=6.0)
     assert kept.operations_per_s < whole.operations_per_s / 2
     assert kept.weight_bytes == whole.weight_bytes
-    assert cost(Small(), streamed=True) == cost(Small())
+    assert cost(Small(), hop_frames=6.0) == cost(Small())
 
 
 # Catches: a budget of which one half is enough.

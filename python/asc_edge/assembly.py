@@ -8,7 +8,7 @@ from asc_edge.bundle import Bundle, MemberSpec
 from asc_edge.engines import Engine, load_engine
 from asc_edge.frontend import LogMelConfig
 from asc_edge.manifest import MemberInput
-from asc_edge.members import HeardFrontEnd, Member, silence_front_end
+from asc_edge.members import HeardFrontEnd, Member, needs_samples, silence_front_end
 from asc_edge.rings import SampleRing
 from asc_edge.streaming import StreamedMember, StreamReport, why_not_cached
 
@@ -25,8 +25,8 @@ class Assembly:
         The last window of samples, where a front end needs them.
     front_ends : dict of LogMelConfig to HeardFrontEnd
     silence : HeardFrontEnd
-        The one by whose loudest cell silence is judged: the first, in the members' order, in plain dB. Where
-        there is none, one that no member uses.
+        The one by whose loudest cell silence is judged: the first, in the members' order, in plain dB of full
+        scale. Where there is none, one that no member uses.
     members : tuple of Member
     engines : dict of str to Engine
         All loaded networks by their file in the bundle.
@@ -81,12 +81,15 @@ def assemble(
     inputs: dict[LogMelConfig, set[MemberInput]] = {}
     for spec in bundle.members:
         inputs.setdefault(bundle.front_ends[spec.front_end], set()).add(spec.input)
-    judge = next((config for config in inputs if config.is_plain_db), None)
+    # Without full scale 0 dB isn't a full-scale sine, and no room would ever be silent.
+    judge = next((config for config in inputs if config.is_plain_db and config.full_scale), None)
     if judge is None:
         judge = silence_front_end(bundle.sample_rate_hz, window_samples)
         inputs[judge] = {"frames"}
-    centred = any(config.centred for config in inputs)
-    samples = SampleRing(channels, window_samples) if centred else None
+    elif inputs[judge] == {"image"}:  # whose frames are computed at decisions alone
+        inputs[judge].add("frames")
+    kept = any(needs_samples(config, wanted) for config, wanted in inputs.items())
+    samples = SampleRing(channels, window_samples) if kept else None
     front_ends = {
         config: HeardFrontEnd(
             config, wanted, channels=channels, window_samples=window_samples, samples=samples
@@ -124,11 +127,10 @@ class _Loader:
         """A member; with a network in two parts where decisions are a whole number of frames apart."""
         svm = self.bundle.member_svm(spec)
         outputs = (spec.outputs if svm is None else svm.features,)
-        mels = front_end.config.mels
-        network = self._load(spec.network, (1, mels, front_end.frames), outputs)
+        network = self._load(spec.network, front_end.input_shape(spec), outputs)
         if spec.stream is None or not hop_frames:
-            return Member(spec, front_end, network, svm)
-        stream = spec.stream
+            return Member(spec, front_end, network, svm, self.bundle.member_colours(spec))
+        stream, mels = spec.stream, front_end.config.mels
         trunk = self._load(stream.trunk, (1, mels, stream.chunk_frames), (None, stream.chunk_columns))
         features = trunk.gives[0]
         assert features is not None

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from asc_edge.archive import check_seal, pack, unpack
 from asc_edge.atomic import write_atomically
-from asc_edge.errors import BundleError
+from asc_edge.errors import BundleError, ConfigError
 from asc_edge.frontend import LogMelConfig, log_mel
 from asc_edge.frontend_config import MAX_WINDOW_SAMPLES
 from asc_edge.fusion import LateFusion, LinearSvm
+from asc_edge.images import ImageSpec
 from asc_edge.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
@@ -36,7 +37,15 @@ from asc_edge.manifest import (
 from asc_edge.npz import read_npz
 from asc_edge.version import __version__
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "MemberSpec", "StreamSpec", "write_bundle"]
+__all__ = [
+    "MAX_BUNDLE_BYTES",
+    "SCHEMA_VERSION",
+    "Bundle",
+    "ImageSpec",
+    "MemberSpec",
+    "StreamSpec",
+    "write_bundle",
+]
 
 MAX_BUNDLE_BYTES = 64 * 2**20
 # How far the frames of this machine may lie from the frames that the networks were trained on.
@@ -93,7 +102,10 @@ class Bundle:
         fusion = _load_fusion(files[manifest.fusion], manifest, path)
         for name, config in manifest.front_ends.items():
             _check_golden(name, config, files, path)
-        return cls(path=path, manifest=manifest, fusion=fusion, sha256=sha256, _files=files)
+        bundle = cls(path=path, manifest=manifest, fusion=fusion, sha256=sha256, _files=files)
+        for member in manifest.members:
+            bundle.member_colours(member)
+        return bundle
 
     @property
     def name(self) -> str:
@@ -156,6 +168,22 @@ class Bundle:
     def member_svm(self, member: MemberSpec) -> LinearSvm | None:
         """The linear SVM of an embedding member, or None where the network itself gives posteriors."""
         return None if member.svm is None else LinearSvm.from_npz(self.read(member.svm))
+
+    def member_colours(self, member: MemberSpec) -> NDArray[np.uint8] | None:
+        """Colours (n, 3) of the images that a member is fed, or None where it is fed none.
+
+        Raises
+        ------
+        BundleError
+            When the file of colours that it names holds none.
+        """
+        if member.image is None:
+            return None
+        name = member.image.colour_file
+        try:
+            return member.image.colours(None if name is None else self.read(name))
+        except ConfigError as error:
+            raise BundleError(f"{self.path}: {name}: {error}") from None
 
 
 def write_bundle(

@@ -10,19 +10,20 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from asc_edge._checks import is_finite_number
 from asc_edge.errors import BundleError, ConfigError
 from asc_edge.frontend import LogMelConfig
+from asc_edge.images import ImageSpec
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 2
 
 MemberKind = Literal["posterior", "embedding_svm"]
-MemberInput = Literal["picture", "frames", "level"]
+MemberInput = Literal["picture", "frames", "level", "image"]
 Precision = Literal["float32", "int8"]
 
 _KINDS = get_args(MemberKind)
 _INPUTS = get_args(MemberInput)
 _PRECISIONS = get_args(Precision)
 # What came with schema 2. A reader of schema 1 looks over these, so that there they would mean nothing.
-_SECOND_SCHEMA_KEYS = ("input", "precision", "stream")
+_SECOND_SCHEMA_KEYS = ("input", "precision", "stream", "image")
 
 T = TypeVar("T")
 
@@ -72,21 +73,25 @@ class MemberSpec:
     front_end : str
         Which of the bundle's front ends feeds it.
     floor_db : float < 0, or None
-        Floor of a picture, relative to the window's maximum, or of levels, absolute; None for bare frames.
+        Floor of a picture, relative to the window's maximum, or of levels, absolute; None for bare frames and
+        for images, whose floor is a part of ``image``.
     network : str
         File name of the network inside the bundle.
     outputs : int
         How many numbers it gives to the fusion.
     svm : str or None
         File name of the linear SVM inside the bundle.
-    input : {"picture", "frames", "level"}
+    input : {"picture", "frames", "level", "image"}
         What the network is fed: pictures, whose maximum is 0 dB; the front end's bare frames, as networks of
-        other authors want them; or levels in dB above an absolute floor, over 20. See `asc_edge.window`.
+        other authors want them; levels in dB above an absolute floor, over 20; or colour images, as networks
+        for photographs want them. See `asc_edge.window` and `asc_edge.images`.
     precision : {"float32", "int8"}
         What the network computes in; for people alone.
     stream : StreamSpec or None
         The same network in two parts, for streams. Only levels can be computed so: a picture's cells all
         change with the window's maximum.
+    image : ImageSpec or None
+        How images are drawn, where these are what the network is fed.
     """
 
     name: str
@@ -99,12 +104,15 @@ class MemberSpec:
     input: MemberInput = "picture"
     precision: Precision = "float32"
     stream: StreamSpec | None = None
+    image: ImageSpec | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
         """Names of all files of the bundle that the member needs."""
         parts = () if self.stream is None else (self.stream.trunk, self.stream.head)
-        return (self.network, *(() if self.svm is None else (self.svm,)), *parts)
+        colours = None if self.image is None else self.image.colour_file
+        others = (name for name in (self.svm, *parts, colours) if name is not None)
+        return (self.network, *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +252,7 @@ def _member(value: object, manifest: _Frame) -> MemberSpec:
         input=cast(MemberInput, _one_of(value, "input", _INPUTS, name)),
         precision=cast(Precision, _one_of(value, "precision", _PRECISIONS, name)),
         stream=_stream(value.get("stream"), name),
+        image=_image(value.get("image"), name),
     )
     if member.front_end not in manifest.front_ends:
         raise BundleError(f"manifest: member {name!r} names the unknown front end {member.front_end!r}")
@@ -261,6 +270,8 @@ def _member(value: object, manifest: _Frame) -> MemberSpec:
 
 def _check_input(member: MemberSpec, config: LogMelConfig) -> None:
     where = f"member {member.name!r}"
+    if (member.input == "image") != (member.image is not None):
+        raise BundleError(f"manifest: {where}: an image and the input {member.input} don't fit")
     if member.input == "frames":
         if member.floor_db is not None:
             raise BundleError(f"manifest: {where} is fed bare frames, which have no floor_db")
@@ -271,6 +282,10 @@ def _check_input(member: MemberSpec, config: LogMelConfig) -> None:
             f"has a {where} whose front end {member.front_end!r} is centred or not in plain dB, from which "
             f"no {member.input} can be drawn; such a member needs the input frames"
         )
+    if member.input == "image":
+        if member.floor_db is not None:
+            raise BundleError(f"manifest: {where} is fed images, whose floor_db belongs to image")
+        return
     if member.floor_db is None:
         raise BundleError(f"manifest: {where} needs a floor_db for its {member.input}")
     if not -1000.0 <= member.floor_db <= -1.0:
@@ -286,6 +301,15 @@ def _stream(value: object, member: str) -> StreamSpec | None:
         key: _get(value, key, int) for key in ("chunk_frames", "context_frames", "stride_frames", "columns")
     }
     return StreamSpec(trunk=_get(value, "trunk", str), head=_get(value, "head", str), **sizes)
+
+
+def _image(value: object, member: str) -> ImageSpec | None:
+    if value is None:
+        return None
+    try:
+        return ImageSpec.from_dict(cast(Mapping[str, Any], value))
+    except ConfigError as error:
+        raise BundleError(f"manifest: image of member {member!r}: {error}") from None
 
 
 def _check_stream(member: MemberSpec, stream: StreamSpec, window_frames: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,22 @@ from typing import Any
 import numpy as np
 
 from asc_edge.bundle import Bundle, write_bundle
+from asc_edge.frontend import LogMelConfig
 from asc_edge.fusion import LinearSvm
 from asc_edge.manifest import MemberSpec
 from asc_edge_train.card import model_card
 from asc_edge_train.clips import Clip, licence_family
-from asc_edge_train.exporting import export_onnx
+from asc_edge_train.exporting import export_onnx, module_to_onnx
 from asc_edge_train.exporting.stream_parts import StreamParts, make_stream_parts
 from asc_edge_train.figures import score_table
+from asc_edge_train.frozen import (
+    FrozenTask,
+    ShippedTask,
+    foreign_networks,
+    front_end_names,
+    frozen_costs,
+    frozen_task,
+)
 from asc_edge_train.fusing import FusedScores
 from asc_edge_train.members import MemberScores
 from asc_edge_train.models import multiply_accumulates, parameter_count
@@ -54,6 +64,10 @@ def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) 
         return path
     networks = {}
     for name, task in tasks.items():
+        if isinstance(task, FrozenTask):
+            data = module_to_onnx(task.module(), task.shape, dynamic_time=False)
+            networks[name] = ShippedNetwork("onnx", data)
+            continue
         mels, frames = _picture_size(run, task)
         data = export_onnx(load_network(task, mels), task.member.kind, mels, frames)
         networks[name] = ShippedNetwork("onnx", data, parts=stream_parts(run, task, data, "onnx"))
@@ -82,11 +96,14 @@ class ShippedNetwork:
 
 def shipped_tasks(
     run: Run, members: dict[str, MemberScores], fused: FusedScores, fold: int = ALL_FOLDS
-) -> dict[str, NetworkTask]:
+) -> dict[str, ShippedTask]:
     """The network of each member of a fusion that ships, or the ones of a fold that stand for them."""
     system = next(system for system in run.recipe.fusions if system.name == fused.name)
-    tasks = {}
+    tasks: dict[str, ShippedTask] = {}
     for name in system.members:
+        if not run.recipe.member(name).trained:
+            tasks[name] = frozen_task(run, run.recipe.member(name), fold)
+            continue
         point = members[name].notes.get("point", 0)
         own = run.tasks_of(name)
         tasks[name] = next(task for task in own if task.fold == fold and task.point == point)
@@ -111,27 +128,64 @@ def write_system(
     """
     files: dict[str, bytes] = {
         "fusion.npz": fused.fusion.to_npz(),
-        "ATTRIBUTION.md": attribution(run.clips, run.recipe.name).encode(),
+        "ATTRIBUTION.md": attribution(run.clips, run.recipe.name, foreign_networks(run, fused.name)).encode(),
         RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in run.clips})).encode(),
     }
     specs, costs = [], {}
     tasks = shipped_tasks(run, members, fused)
+    front_ends = front_end_names(run.recipe.front_ends, list(tasks.values()))
     for name, shipped in networks.items():
         task, svm = tasks[name], members[name].svm
-        mels, frames = _picture_size(run, task)
-        network = load_network(task, mels)
-        costs[name] = {
-            "parameters": parameter_count(network),
-            "multiply_accumulates": multiply_accumulates(network, mels, frames),
-        }
+        costs[name] = _cost(run, task)
         files[f"{name}.{shipped.ending}"] = shipped.data
         if shipped.parts is not None:
             files[f"{name}.trunk.{shipped.ending}"] = shipped.parts.trunk
             files[f"{name}.head.{shipped.ending}"] = shipped.parts.head
         if svm is not None:
             files[f"{name}.npz"] = svm.to_npz()
-        specs.append(_member_spec(run, task.member, shipped, svm))
-    write_bundle(path, {**_manifest(run, fused, specs, costs), "card": card}, files)
+        if isinstance(task, FrozenTask):
+            assert svm is not None
+            specs.append(_frozen_spec(task, front_ends[name][0], shipped, svm))
+            files |= _colour_files(task)
+        else:
+            specs.append(_member_spec(run, task.member, shipped, svm))
+    manifest = _manifest(run, fused, specs, costs, dict(front_ends.values()))
+    write_bundle(path, {**manifest, "card": card}, files)
+
+
+def _cost(run: Run, task: ShippedTask) -> dict[str, int]:
+    if isinstance(task, FrozenTask):
+        return frozen_costs(task)
+    mels, frames = _picture_size(run, task)
+    network = load_network(task, mels)
+    return {
+        "parameters": parameter_count(network),
+        "multiply_accumulates": multiply_accumulates(network, mels, frames),
+    }
+
+
+def _frozen_spec(task: FrozenTask, front_end: str, shipped: ShippedNetwork, svm: LinearSvm) -> MemberSpec:
+    name, image = task.member.name, task.network.image
+    return MemberSpec(
+        name=name,
+        kind="embedding_svm",
+        front_end=front_end,
+        floor_db=None,
+        network=f"{name}.{shipped.ending}",
+        outputs=svm.outputs,
+        svm=f"{name}.npz",
+        input="frames" if image is None else "image",
+        precision=shipped.precision,  # type: ignore[arg-type]
+        image=image,
+    )
+
+
+def _colour_files(task: FrozenTask) -> dict[str, bytes]:
+    """The colours of an image's map, where the device doesn't have them."""
+    name = None if task.network.image is None else task.network.image.colour_file
+    if name is None or task.network.colours is None:
+        return {}
+    return {name: task.network.colours.tobytes()}
 
 
 def _member_spec(
@@ -225,9 +279,15 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _manifest(
-    run: Run, fused: FusedScores, members: list[MemberSpec], costs: dict[str, Any]
+    run: Run,
+    fused: FusedScores,
+    members: list[MemberSpec],
+    costs: dict[str, Any],
+    frozen: dict[str, LogMelConfig],
 ) -> dict[str, Any]:
     facts = _facts(run)
+    own = {**facts["front_ends"], **{name: config.to_dict() for name, config in frozen.items()}}
+    foreign = foreign_networks(run, fused.name)
     development = np.array([clip.part == "development" for clip in run.clips])
     clips = [clip for clip in run.clips if clip.part == "development"]
     truth = np.array([run.recipe.labels.index(clip.label) for clip in clips])
@@ -237,7 +297,8 @@ def _manifest(
     used = {member.front_end for member in members}
     return {
         **facts,
-        "front_ends": {name: config for name, config in facts["front_ends"].items() if name in used},
+        "front_ends": {name: config for name, config in own.items() if name in used},
+        "licence": " ".join([facts["licence"], *foreign]) if foreign else facts["licence"],
         "members": [asdict(member) for member in members],
         "fusion": "fusion.npz",
         "accuracy": {
@@ -250,8 +311,8 @@ def _manifest(
     }
 
 
-def attribution(clips: list[Clip], name: str) -> str:
-    """Every source of the training clips with its licence, as Markdown."""
+def attribution(clips: list[Clip], name: str, networks: Sequence[str] = ()) -> str:
+    """Every source of the training clips with its licence, as Markdown, and networks of somebody else's."""
     sources: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for clip in clips:
         sources[clip.corpus][clip.attribution, clip.licence] += 1
@@ -260,4 +321,6 @@ def attribution(clips: list[Clip], name: str) -> str:
     for corpus, rows in sorted(sources.items()):
         lines += ["", f"## {corpus}", "", "| source | licence | clips |", "|---|---|---|"]
         lines += [f"| {source} | {licence} | {count} |" for (source, licence), count in sorted(rows.items())]
+    if networks:
+        lines += ["", "## Networks of others", "", *(f"- {sentence}" for sentence in networks)]
     return "\n".join(lines) + "\n"

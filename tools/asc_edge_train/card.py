@@ -10,6 +10,7 @@ import numpy as np
 
 from asc_edge_train.clips import licence_family
 from asc_edge_train.figures import answers, clip_score, confusion, score_table
+from asc_edge_train.frozen import foreign_networks
 from asc_edge_train.fusing import FusedScores
 from asc_edge_train.run import Run
 
@@ -34,7 +35,7 @@ def model_card(run: Run, fused: FusedScores, variants: Sequence[dict[str, Any]] 
         },
         "figures": _figures(run, fused),
         "variants": list(variants),
-        "limits": _limits(run, variants),
+        "limits": [*_limits(run, variants), *foreign_networks(run, fused.name)],
     }
 
 

@@ -145,21 +145,27 @@ def _check_fusions(recipe: Recipe) -> None:
     if recipe.fusion_of(shipped[0]).weights == "shared":
         raise ConfigError(f"recipe {recipe.name}: the device can't run a fusion of shared weights")
     for name in shipped[0].members:
-        member = members[name]
-        fits = member.network.get("type") in _SHIPPED_NETWORKS
-        if not fits or member.final != "refit" or member.repeats > 1:
-            raise ConfigError(f"recipe {recipe.name}: the device can't run member {name!r} of what it ships")
-        front_end = recipe.front_ends[member.front_end]
-        if front_end.sample_rate_hz != recipe.sample_rate_hz:
-            raise ConfigError(
-                f"recipe {recipe.name}: member {name!r} of what it ships hears {front_end.sample_rate_hz} Hz "
-                f"where the device hears the recipe's {recipe.sample_rate_hz} Hz"
-            )
-        if member.fed == "picture" and not front_end.is_plain_db:
-            raise ConfigError(
-                f"recipe {recipe.name}: member {name!r} of what it ships is fed pictures of a front end that "
-                "is centred or not in plain dB, which the device can't draw"
-            )
+        # What its extractor can't do on a device, the extractor says.
+        if members[name].trained:
+            _check_shipped(recipe, members[name])
+
+
+def _check_shipped(recipe: Recipe, member: MemberConfig) -> None:
+    where = f"recipe {recipe.name}"
+    fits = member.network.get("type") in _SHIPPED_NETWORKS
+    if not fits or member.final != "refit" or member.repeats > 1:
+        raise ConfigError(f"{where}: the device can't run member {member.name!r} of what it ships")
+    front_end = recipe.front_ends[member.front_end]
+    if front_end.sample_rate_hz != recipe.sample_rate_hz:
+        raise ConfigError(
+            f"{where}: member {member.name!r} of what it ships hears {front_end.sample_rate_hz} Hz "
+            f"where the device hears the recipe's {recipe.sample_rate_hz} Hz"
+        )
+    if member.fed == "picture" and not front_end.is_plain_db:
+        raise ConfigError(
+            f"{where}: member {member.name!r} of what it ships is fed pictures of a front end that "
+            "is centred or not in plain dB, which the device can't draw"
+        )
 
 
 def _check_ablation(recipe: Recipe) -> None:

@@ -13,7 +13,16 @@ from asc_edge_train.features import make_features
 from asc_edge_train.networks import network_tasks
 from asc_edge_train.recipe import parse_recipe
 from asc_edge_train.reporting import load_report
-from asc_edge_train.run import RECIPE_NAME, TABLE_NAME, TEACHING_NAME, Run, RunOptions, progress_bar
+from asc_edge_train.run import (
+    DEFAULT_WEIGHTS,
+    RECIPE_NAME,
+    TABLE_NAME,
+    TEACHING_NAME,
+    Run,
+    RunOptions,
+    check_shipped,
+    progress_bar,
+)
 from asc_edge_train.storage import read_json
 from asc_edge_train.teaching import kept_lessons
 
@@ -21,7 +30,13 @@ __all__ = ["open_run"]
 
 
 def open_run(
-    folder: Path, data: Path, *, cache: Path | None = None, jobs: int = 1, quiet: bool = False
+    folder: Path,
+    data: Path,
+    *,
+    weights: Path = DEFAULT_WEIGHTS,
+    cache: Path | None = None,
+    jobs: int = 1,
+    quiet: bool = False,
 ) -> Run:
     """The run in a folder, with what goes into the bundle that it ships, and nothing else.
 
@@ -31,11 +46,15 @@ def open_run(
     ----------
     data : Path
         Where the corpora lie.
+    weights : Path
+        Where files of pretrained networks lie, for frozen members.
     cache : Path, optional
         What was given to the run; inside its folder by default.
 
     Raises
     ------
+    ConfigError
+        When it ships a frozen member that no device can compute, or whose weights aren't there.
     UsageError
         When the folder holds no finished run, or one that ships nothing, or the data aren't those that it was
         trained on.
@@ -53,10 +72,12 @@ def open_run(
     system = next(system for system in recipe.fusions if system.name == recipe.ship)
     members = tuple(member for member in recipe.members if member.name in system.members)
     recipe = replace(recipe, members=members, fusions=(system,))
+    check_shipped(recipe, weights)
     clips = [_clip(row, data) for row in table]
     options = RunOptions(
         data=data,
         out=folder,
+        weights=weights,
         cache=cache,
         jobs=jobs,
         smoke=bool(report.get("smoke")),
@@ -65,7 +86,7 @@ def open_run(
     )
     with progress_bar(len(clips), "clips", "clip", quiet) as bar:
         content = clip_keys(clips, options.cache_folder / "content.json", bar.update)
-    front_ends = {member.front_end for member in members}
+    front_ends = {member.front_end for member in members if member.trained}
     with progress_bar(len(clips) * len(front_ends), "frames", "clip", quiet) as bar:
         features = make_features(
             recipe,

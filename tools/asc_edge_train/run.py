@@ -27,7 +27,15 @@ from asc_edge_train.storage import write_json
 from asc_edge_train.teaching import Teacher, lesson_count, make_targets
 from asc_edge_train.workers import train_all
 
-__all__ = ["Run", "RunOptions", "frozen_embedding", "progress_bar", "recipe_values", "train_networks"]
+__all__ = [
+    "Run",
+    "RunOptions",
+    "check_shipped",
+    "frozen_embedding",
+    "progress_bar",
+    "recipe_values",
+    "train_networks",
+]
 
 DEFAULT_WEIGHTS = Path("../shared/weights")
 HISTORY_NAME = "history.json"
@@ -122,6 +130,7 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
     if options.smoke:
         recipe = recipe.for_smoke()
     recipe, left_out = _without_absent(recipe, options.weights)
+    check_shipped(recipe, options.weights)
 
     def lacking(corpus: str, why: str, count: int) -> None:
         left_out[corpus] = f"{count} clips: {why}"
@@ -243,6 +252,25 @@ def frozen_embedding(
         parallel=run.options.parallel,
         progress=progress,
     )
+
+
+def check_shipped(recipe: Recipe, weights: Path) -> None:
+    """Refuse a recipe that ships a frozen member which no device can compute, before anything is trained.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for system in recipe.fusions:
+        for member in [recipe.member(name) for name in system.members if system.name == recipe.ship]:
+            if member.trained:
+                continue
+            try:
+                build_extractor(member.extractor, weights).for_device(recipe.sample_rate_hz, recipe.window_s)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"recipe {recipe.name}: can't ship member {member.name!r}: {error}"
+                ) from None
 
 
 class _Look:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from asc_edge_train.exporting.gate import RefusedError
-from asc_edge_train.models import StreamCnn, multiply_accumulates
+from asc_edge_train.features import open_features
+from asc_edge_train.frozen import FrozenTask, ShippedTask
+from asc_edge_train.models import StreamCnn
+from asc_edge_train.models.cost import operation_count
 from asc_edge_train.models.stream_cnn import stream_costs
+from asc_edge_train.networks import load_network
+from asc_edge_train.recipe import Recipe
 
-__all__ = ["BUDGETS", "Budget", "BudgetError", "Cost", "network_cost", "over_budget", "total"]
+__all__ = ["BUDGETS", "Budget", "BudgetError", "Cost", "network_cost", "over_budget", "task_cost", "total"]
 
 
 class BudgetError(RefusedError):
@@ -47,30 +52,42 @@ class Cost:
     operations_per_s: float
 
 
+def task_cost(recipe: Recipe, task: ShippedTask, *, int8: bool, streamed: bool) -> Cost:
+    """What a run's network costs on the device: see `network_cost`."""
+    if isinstance(task, FrozenTask):
+        return network_cost(task.module(), task.shape, hop_s=recipe.hop_s, int8=int8)
+    front_end = recipe.front_ends[task.member.front_end]
+    shape = (1, *open_features(task.features).shape[2:])
+    hop_frames = recipe.hop_s / front_end.hop_s if streamed else 0.0
+    network = load_network(task, front_end.mels)
+    return network_cost(network, shape, hop_s=recipe.hop_s, int8=int8, hop_frames=hop_frames)
+
+
 def network_cost(
-    network: nn.Module, *, mels: int, frames: int, hop_s: float, hop_frames: float, int8: bool, streamed: bool
+    network: nn.Module, shape: Sequence[int], *, hop_s: float, int8: bool, hop_frames: float = 0.0
 ) -> Cost:
     """What a network costs on the device.
 
     Parameters
     ----------
-    frames : int
-        Of a window.
-    hop_s, hop_frames : float
+    shape : sequence of int
+        Of what it is fed for one window and channel: (1, mels, frames), or an image's.
+    hop_s : float
         Between two decisions.
     int8 : bool
         Kernels and matrices take a byte a weight. Biases take four bytes each in any case.
-    streamed : bool
-        Old columns are kept, where the network has any.
+    hop_frames : float
+        Where old columns are kept, frames between two decisions; 0 where they aren't.
     """
     shipped = network.for_device() if isinstance(network, StreamCnn) else network
     size = sum(
         parameter.numel() * (1 if int8 and parameter.dim() > 1 else 4) for parameter in shipped.parameters()
     )
-    if streamed and isinstance(network, StreamCnn):
+    if isinstance(network, StreamCnn) and hop_frames:
+        _, mels, frames = shape
         operations = stream_costs(network, mels, frames, round(hop_frames))["hop"]
     else:
-        operations = multiply_accumulates(network, mels, frames)
+        operations = operation_count(network, shape)
     return Cost(size, operations / hop_s)
 
 

@@ -11,12 +11,12 @@ from asc_edge_train.exporting.gate import Judgement
 from asc_edge_train.exporting.judging import FoldJudge
 from asc_edge_train.exporting.pieces import Piece
 from asc_edge_train.exporting.variants import Variant
-from asc_edge_train.networks import NetworkTask
+from asc_edge_train.frozen import ShippedTask
 
 __all__ = ["Choice", "Step", "choose_schemes"]
 
 MakePieces = Callable[[Iterable[Piece]], None]
-PieceOf = Callable[[NetworkTask, str, str], Piece]
+PieceOf = Callable[[ShippedTask, str, str], Piece]
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,12 @@ class Choice:
 
 def choose_schemes(
     ladders: Mapping[Variant, Sequence[str]],
-    tasks: Mapping[str, list[NetworkTask]],
+    tasks: Mapping[str, list[ShippedTask]],
     judge: FoldJudge,
     *,
     piece_of: PieceOf,
     make_pieces: MakePieces,
+    fits: Callable[[str, str], bool] = lambda name, scheme: True,
 ) -> list[Choice]:
     """Start every variant with the fastest schemes, and while its fusion fails the gate, climb down.
 
@@ -79,6 +80,8 @@ def choose_schemes(
         From a network, an ending and a scheme to the piece.
     make_pieces : callable
         Makes those that aren't there yet.
+    fits : callable
+        Whether a member can take a scheme; those that it can't are passed over.
     """
     scores: dict[tuple[str, str, str], np.ndarray] = {}
     choices = [Choice(variant) for variant in ladders]
@@ -108,15 +111,23 @@ def choose_schemes(
             choice.variant: rungs
             for choice in choices
             if choice.variant in pending
-            and (rungs := _next_rungs(choice.steps[-1], pending[choice.variant], ladders[choice.variant]))
+            and (
+                rungs := _next_rungs(choice.steps[-1], pending[choice.variant], ladders[choice.variant], fits)
+            )
         }
     return choices
 
 
-def _next_rungs(step: Step, rungs: dict[str, int], ladder: Sequence[str]) -> dict[str, int]:
+def _next_rungs(
+    step: Step, rungs: dict[str, int], ladder: Sequence[str], fits: Callable[[str, str], bool]
+) -> dict[str, int]:
     """Rungs to try after a step; none where it passed, or there is nothing left to try."""
-    left = [name for name, rung in rungs.items() if rung + 1 < len(ladder)]
+    left = {
+        name: [higher for higher in range(rung + 1, len(ladder)) if fits(name, ladder[higher])]
+        for name, rung in rungs.items()
+    }
+    left = {name: higher for name, higher in left.items() if higher}
     if step.fused.passed or not left:
         return {}
     worst = min(left, key=lambda name: step.members[name].argmax_agreement)
-    return {**rungs, worst: rungs[worst] + 1}
+    return {**rungs, worst: left[worst][0]}

@@ -74,6 +74,12 @@ def add_export_command(commands: Any, default_data: Path) -> None:
     export.add_argument(
         "--data", type=Path, default=default_data, metavar="DIR", help="the corpora (default: %(default)s)"
     )
+    export.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="what was given to run --weights, where the run has frozen networks",
+    )
     export.add_argument("--cache", type=Path, metavar="DIR", help="what was given to run --cache")
     export.add_argument(
         "--jobs", type=int, metavar="N", help="networks at a time (default: processors, at most 2)"
@@ -101,6 +107,7 @@ def _export(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             data=args.data,
             variants=variants,
             out=args.out,
+            weights=args.weights,
             cache=args.cache,
             tflite_scheme=args.tflite_int8,
             jobs=args.jobs or min(2, os.cpu_count() or 1),

@@ -10,19 +10,19 @@ from typing import Any
 
 from asc_edge_train.bundling import ShippedNetwork, shipped_tasks, stream_parts, write_system
 from asc_edge_train.card import model_card
-from asc_edge_train.exporting.budget import Cost, network_cost, over_budget, total
+from asc_edge_train.exporting.budget import Cost, over_budget, task_cost, total
 from asc_edge_train.exporting.choosing import Choice, choose_schemes
 from asc_edge_train.exporting.gate import RefusedError, refusal
 from asc_edge_train.exporting.judging import FoldJudge
 from asc_edge_train.exporting.latency import measure_latency_ms
 from asc_edge_train.exporting.pieces import Piece, calibration_windows, make_piece
-from asc_edge_train.exporting.variants import FLOAT, Variant, ladder
-from asc_edge_train.features import open_features
+from asc_edge_train.exporting.variants import FLOAT, TUNED, Variant, ladder
+from asc_edge_train.frozen import ShippedTask
 from asc_edge_train.fusing import FusedScores
-from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_network
+from asc_edge_train.networks import ALL_FOLDS, NetworkTask
 from asc_edge_train.recipe import fingerprint
 from asc_edge_train.reopen import open_run
-from asc_edge_train.run import progress_bar
+from asc_edge_train.run import DEFAULT_WEIGHTS, progress_bar
 from asc_edge_train.stages import FusedRun, fuse_run
 from asc_edge_train.storage import is_stamped, read_json, stamp, write_json
 
@@ -43,7 +43,7 @@ class ExportOptions:
         Folder of a finished run, and where its corpora lie.
     out : Path, optional
         Where the bundles go: by default ``export`` in the run's folder, where the pieces are in any case.
-    cache : Path, optional
+    weights, cache : Path, optional
         What was given to the run.
     variants : sequence of Variant
     tflite_scheme : str
@@ -60,6 +60,7 @@ class ExportOptions:
     data: Path
     variants: Sequence[Variant]
     out: Path | None = None
+    weights: Path | None = None
     cache: Path | None = None
     tflite_scheme: str = "mixed"
     jobs: int = 1
@@ -99,7 +100,14 @@ def export_run(options: ExportOptions) -> Exported:
     EngineError, ExportError
         When a converter is missing, or a network can't be converted.
     """
-    run = open_run(options.run, options.data, cache=options.cache, jobs=options.jobs, quiet=options.quiet)
+    run = open_run(
+        options.run,
+        options.data,
+        weights=options.weights or DEFAULT_WEIGHTS,
+        cache=options.cache,
+        jobs=options.jobs,
+        quiet=options.quiet,
+    )
     fused = fuse_run(run)
     return _Export(options, fused).run()
 
@@ -135,7 +143,14 @@ class _Export:
                 for tasks in (*self.fold_tasks.values(), list(self.final_tasks.values()))
                 for task in tasks
             )
-            choices = choose_schemes(ladders, self.fold_tasks, judge, piece_of=self._piece, make_pieces=make)
+            choices = choose_schemes(
+                ladders,
+                self.fold_tasks,
+                judge,
+                piece_of=self._piece,
+                make_pieces=make,
+                fits=self._fits,
+            )
             make(piece for choice in choices for piece in self._final_pieces(choice))
         run.options.parallel.rest()
         latency_ms = self._latency_ms(choices)
@@ -157,7 +172,11 @@ class _Export:
         bundles = self._pack(shipped, rows, refused)
         return Exported(list(rows.values()), bundles, list(refused.values()))
 
-    def _piece(self, task: NetworkTask, ending: str, scheme: str) -> Piece:
+    def _fits(self, name: str, scheme: str) -> bool:
+        """Whether a member can take a scheme: nobody teaches a frozen network anything."""
+        return self.fused_run.run.recipe.member(name).trained or not scheme.endswith(TUNED)
+
+    def _piece(self, task: ShippedTask, ending: str, scheme: str) -> Piece:
         return Piece(task, ending, scheme, self.folder / "networks")
 
     def _final_pieces(self, choice: Choice) -> list[Piece]:
@@ -173,27 +192,25 @@ class _Export:
         )
         bar.total += len(missing)
         bar.refresh()
-        for _ in self.fused_run.run.options.parallel.map(make_piece, missing):
-            bar.update(1)
+        # Folds share a frozen network's file: one of them makes it, the others find it there.
+        leading = {piece.path: piece for piece in reversed(missing)}
+        first = [piece for piece in missing if leading[piece.path] is piece]
+        others = [piece for piece in missing if leading[piece.path] is not piece]
+        for wave in (first, others):
+            for _ in self.fused_run.run.options.parallel.map(make_piece, wave):
+                bar.update(1)
 
     def _cost(self, choice: Choice) -> Cost:
-        recipe, costs = self.fused_run.run.recipe, []
-        for name, scheme in choice.chosen.schemes.items():
-            task = self.final_tasks[name]
-            front_end = recipe.front_ends[task.member.front_end]
-            whole = choice.variant.ending == "tflite" and scheme != FLOAT
-            costs.append(
-                network_cost(
-                    load_network(task, front_end.mels),
-                    mels=front_end.mels,
-                    frames=open_features(task.features).shape[3],
-                    hop_s=recipe.hop_s,
-                    hop_frames=recipe.hop_s / front_end.hop_s,
-                    int8=scheme != FLOAT,
-                    streamed=not whole,
-                )
+        return total(
+            task_cost(
+                self.fused_run.run.recipe,
+                self.final_tasks[name],
+                int8=scheme != FLOAT,
+                # In 8 bits TFLite computes whole windows.
+                streamed=choice.variant.ending == "onnx" or scheme == FLOAT,
             )
-        return total(costs)
+            for name, scheme in choice.chosen.schemes.items()
+        )
 
     def _latency_ms(self, choices: list[Choice]) -> dict[str, float]:
         """Measured once: what is resumed shows the same figures, and gives the same bundles."""
@@ -202,7 +219,7 @@ class _Export:
         if not is_stamped(path, key):
             networks = {
                 choice.variant.name: [
-                    (piece.path.name, piece.path.read_bytes(), calibration_windows(piece.task)[:1])
+                    (piece.path.name, piece.path.read_bytes(), calibration_windows(piece.task, 1))
                     for piece in self._final_pieces(choice)
                 ]
                 for choice in choices
@@ -244,7 +261,9 @@ class _Export:
         for piece in self._final_pieces(choice):
             precision = "float32" if piece.scheme == FLOAT else "int8"
             data = piece.path.read_bytes()
-            parts = stream_parts(self.fused_run.run, piece.task, data, piece.ending, precision)
+            parts = None
+            if isinstance(piece.task, NetworkTask):
+                parts = stream_parts(self.fused_run.run, piece.task, data, piece.ending, precision)
             networks[piece.task.member.name] = ShippedNetwork(piece.ending, data, precision, parts)
         return networks
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from asc_edge.fusion import LateFusion, LinearSvm
 from asc_edge_train.exporting.gate import Judgement, judge
+from asc_edge_train.frozen import ShippedTask, answers_of
 from asc_edge_train.fusing import FusedScores
 from asc_edge_train.members import MemberScores
-from asc_edge_train.networks import NetworkTask, load_answers
 from asc_edge_train.recipe import SystemConfig
 from asc_edge_train.run import Run
 from asc_edge_train.stacking import fit_fold_fusion, stack
@@ -40,7 +40,7 @@ class FoldJudge:
         system: SystemConfig,
         members: Mapping[str, MemberScores],
         fused: FusedScores,
-        tasks: Mapping[str, list[NetworkTask]],
+        tasks: Mapping[str, list[ShippedTask]],
     ) -> None:
         self._recipe, self._system, self._tasks = run.recipe, system, tasks
         self._members, self._fused = members, fused
@@ -98,11 +98,11 @@ class FoldJudge:
     def _reference(self, name: str) -> np.ndarray:
         return self._members[name].scores[self._development]
 
-    def _svm(self, task: NetworkTask) -> LinearSvm:
+    def _svm(self, task: ShippedTask) -> LinearSvm:
         """The SVM that the run scored this network's fold with, fitted again."""
         if task.name not in self._svms:
             c = self._members[task.member.name].notes["c_by_fold"][str(task.fold)]
-            embedding = load_answers(task)["answers"][self._development]
+            embedding = answers_of(task)[self._development]
             weight = self._recipe.fusion.class_weight
             fitted = fit_fold_svm(embedding, self._truth, self._folds, task.fold, c=c, class_weight=weight)
             self._svms[task.name] = to_device(fitted)

@@ -19,10 +19,12 @@ from asc_edge_train.exporting.onnx_graph import Graph
 from asc_edge_train.exporting.ranges import Ranges, collect_ranges
 from asc_edge_train.exporting.sessions import run_onnx
 
-__all__ = ["ONNX_SCHEMES", "PERCENTILES", "quantise_onnx"]
+__all__ = ["CALIBRATED", "ONNX_SCHEMES", "PERCENTILES", "quantise_onnx"]
 
 # From the fastest to the most faithful.
 ONNX_SCHEMES = ("static", "weight_only")
+# Those whose ranges come from examples.
+CALIBRATED = ("static",)
 # Shares of the values seen that codes are given to, in percent; 100 is the minimum and maximum.
 PERCENTILES = (100.0, 99.999, 99.99, 99.9)
 # Further down an ELU answers -1, give or take a hundredth: codes are better spent above.

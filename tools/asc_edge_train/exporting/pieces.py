@@ -17,13 +17,16 @@ from torch import nn
 from asc_edge.atomic import write_atomically
 from asc_edge.engines import load_engine
 from asc_edge_train.exporting.fine_tuning import fine_tune, fold_batch_norms
-from asc_edge_train.exporting.onnx_float import export_onnx
+from asc_edge_train.exporting.onnx_float import export_onnx, module_to_onnx
+from asc_edge_train.exporting.onnx_int8 import CALIBRATED as ONNX_CALIBRATED
 from asc_edge_train.exporting.onnx_int8 import quantise_onnx
 from asc_edge_train.exporting.quiet import quietly
-from asc_edge_train.exporting.tflite_float import export_tflite
+from asc_edge_train.exporting.tflite_float import export_tflite, module_to_tflite
+from asc_edge_train.exporting.tflite_int8 import CALIBRATED as TFLITE_CALIBRATED
 from asc_edge_train.exporting.tflite_int8 import quantise_tflite
 from asc_edge_train.exporting.variants import FLOAT, TUNED
 from asc_edge_train.features import network_input, open_features
+from asc_edge_train.frozen import FrozenTask, ShippedTask
 from asc_edge_train.models import StreamCnn
 from asc_edge_train.networks import NetworkTask, load_network
 from asc_edge_train.recipe import fingerprint
@@ -43,8 +46,8 @@ class Piece:
 
     Attributes
     ----------
-    task : NetworkTask
-        The trained network; of all folds, or of all but one.
+    task : NetworkTask or FrozenTask
+        The network; of all folds, or of all but one.
     ending : {"onnx", "tflite"}
     scheme : str
         ``"float"``, or how it is quantised.
@@ -52,14 +55,28 @@ class Piece:
         Where pieces are kept.
     """
 
-    task: NetworkTask
+    task: ShippedTask
     ending: str
     scheme: str
     folder: Path
 
     @property
     def key(self) -> str:
+        """What its answers depend on."""
         return fingerprint(_VERSION, self.task.key, self.ending, self.scheme, CALIBRATION_WINDOWS)
+
+    @property
+    def file_key(self) -> str:
+        """What the file depends on."""
+        if not isinstance(self.task, FrozenTask) or not self.shared:
+            return self.key
+        return fingerprint(_VERSION, self.task.network_key, self.ending, self.scheme)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all folds have this file: a frozen network's, unless it is calibrated on a fold's clips."""
+        calibrated = ONNX_CALIBRATED if self.ending == "onnx" else TFLITE_CALIBRATED
+        return isinstance(self.task, FrozenTask) and self.scheme not in calibrated
 
     @property
     def tuning_key(self) -> str:
@@ -68,16 +85,17 @@ class Piece:
 
     @property
     def path(self) -> Path:
-        return self.folder / f"{self.task.name}-{self.scheme}.{self.ending}"
+        name = self.task.member.name if self.shared else self.task.name
+        return self.folder / f"{name}-{self.scheme}.{self.ending}"
 
     @property
     def answers_path(self) -> Path:
-        return self.path.with_name(self.path.name + ".npz")
+        return self.folder / f"{self.task.name}-{self.scheme}.{self.ending}.npz"
 
     @property
     def done(self) -> bool:
         answered = not len(self.task.held_out) or is_stamped(self.answers_path, self.key)
-        return answered and is_stamped(self.path, self.key)
+        return answered and is_stamped(self.path, self.file_key)
 
     @property
     def float_piece(self) -> Piece:
@@ -109,56 +127,70 @@ def make_piece(piece: Piece) -> None:
         return
     if not piece.is_float:
         make_piece(piece.float_piece)
-    if is_stamped(piece.path, piece.key):
+    if is_stamped(piece.path, piece.file_key):
         data = piece.path.read_bytes()
     else:
         data = _float_network(piece) if piece.is_float else _quantised(piece)
         write_atomically(piece.path, data)
-        stamp(piece.path, piece.key)
+        stamp(piece.path, piece.file_key)
     if len(piece.task.held_out):
         save_arrays(piece.answers_path, answers=_answers(piece, data))
         stamp(piece.answers_path, piece.key)
 
 
-def calibration_rows(task: NetworkTask, count: int = CALIBRATION_WINDOWS) -> np.ndarray:
+def calibration_rows(task: ShippedTask, count: int = CALIBRATION_WINDOWS) -> np.ndarray:
     """Clips that a network is calibrated on: a seeded choice among those that it was trained on."""
     rows = task.rows
     rng = np.random.default_rng([*task.seed, len(rows)])
     return np.sort(rng.choice(rows, size=min(count, len(rows)), replace=False))
 
 
-def calibration_windows(task: NetworkTask) -> np.ndarray:
+def calibration_windows(task: ShippedTask, count: int = CALIBRATION_WINDOWS) -> np.ndarray:
     """What the network will hear, (windows, 1, mels, frames): training clips, their plain views in turn."""
+    if isinstance(task, FrozenTask):
+        heard = [task.heard(row) for row in calibration_rows(task, count)]
+        return np.stack([views[place % len(views)] for place, views in enumerate(heard)])
     views = open_features(task.features)[: task.features.plain_views]
-    rows = calibration_rows(task)
+    rows = calibration_rows(task, count)
     frames = np.stack([views[place % len(views), row] for place, row in enumerate(rows)])
     return network_input(frames, task.member.floor_db, task.member.fed)
 
 
 def _float_network(piece: Piece) -> bytes:
-    mels, frames = open_features(piece.task.features).shape[2:]
-    export = export_onnx if piece.ending == "onnx" else export_tflite
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        network = load_network(piece.task, mels)
-        if isinstance(network, StreamCnn):
-            network = network.for_device()
-        if piece.tuned:
-            network = _tuned_network(piece, network)
-        return export(network, piece.task.member.kind, mels, frames)
+        task = piece.task
+        return _frozen(piece, task) if isinstance(task, FrozenTask) else _trained(piece, task)
     finally:
         torch.set_num_threads(threads)
 
 
-def _tuned_network(piece: Piece, network: nn.Module) -> nn.Module:
+def _trained(piece: Piece, task: NetworkTask) -> bytes:
+    mels, frames = open_features(task.features).shape[2:]
+    network = load_network(task, mels)
+    if isinstance(network, StreamCnn):
+        network = network.for_device()
+    if piece.tuned:
+        network = _tuned_network(piece, task, network)
+    export = export_onnx if piece.ending == "onnx" else export_tflite
+    return export(network, task.member.kind, mels, frames)
+
+
+def _frozen(piece: Piece, task: FrozenTask) -> bytes:
+    if piece.ending == "onnx":
+        return module_to_onnx(task.module(), task.shape, dynamic_time=False)
+    return module_to_tflite(task.module(), task.shape)
+
+
+def _tuned_network(piece: Piece, task: NetworkTask, network: nn.Module) -> nn.Module:
     """The network fine-tuned on its own training clips, once for all formats."""
     path = piece.folder / f"{piece.task.name}{TUNED}.pt"
     if is_stamped(path, piece.tuning_key):
         tuned = fold_batch_norms(network)
         tuned.load_state_dict(torch.load(path, weights_only=True))
         return tuned
-    task, member = piece.task, piece.task.member
+    member = task.member
     assert member.training is not None
     size = member.training.batch
     frames = open_features(task.features)
@@ -189,8 +221,11 @@ def _answers(piece: Piece, data: bytes) -> np.ndarray:
     """Answers for the held-out clips, by the device's engine: the mean over the plain views."""
     with quietly():
         engine = load_engine(piece.path.name, data)
-    rows, member = piece.task.held_out, piece.task.member
-    views = open_features(piece.task.features)[: piece.task.features.plain_views]
+    task = piece.task
+    if isinstance(task, FrozenTask):
+        return np.stack([engine.run(task.heard(row)).mean(axis=0) for row in task.held_out])
+    rows, member = task.held_out, task.member
+    views = open_features(task.features)[: task.features.plain_views]
     answers = []
     for start in range(0, len(rows), _CLIPS_AT_A_TIME):
         few = rows[start : start + _CLIPS_AT_A_TIME]

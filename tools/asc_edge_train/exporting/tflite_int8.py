@@ -11,11 +11,12 @@ from asc_edge_train.exporting.onnx_float import ExportError
 from asc_edge_train.exporting.quiet import quietly
 from asc_edge_train.exporting.sessions import run_tflite
 
-__all__ = ["TFLITE_SCHEMES", "quantise_tflite"]
+__all__ = ["CALIBRATED", "TFLITE_SCHEMES", "quantise_tflite"]
 
 # From the fastest to the most faithful, and last what is fast on microcontrollers only.
 TFLITE_SCHEMES = ("mixed", "dynamic", "weight_only", "full")
-_NEED_EXAMPLES = ("mixed", "full")
+# Those whose ranges come from examples.
+CALIBRATED = ("mixed", "full")
 
 
 def quantise_tflite(data: bytes, scheme: str = "mixed", examples: np.ndarray | None = None) -> bytes:
@@ -41,7 +42,7 @@ def quantise_tflite(data: bytes, scheme: str = "mixed", examples: np.ndarray | N
     """
     if scheme not in TFLITE_SCHEMES:
         raise ConfigError(f"quantisation {scheme!r}: choose one of {', '.join(TFLITE_SCHEMES)}")
-    if scheme in _NEED_EXAMPLES and (examples is None or not len(examples)):
+    if scheme in CALIBRATED and (examples is None or not len(examples)):
         raise ConfigError(f"quantisation {scheme!r} needs examples of what the network will hear")
     library = _library()
     try:

@@ -11,9 +11,18 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from asc_edge.colour import RESIZE_FILTERS, colours_of, resized
+from asc_edge.colour import RESIZE_FILTERS, resized
+from asc_edge.images import plotted
 
-__all__ = ["RENDERERS", "RESIZE_FILTERS", "colour_table_of", "drawn_image", "resized", "table_image"]
+__all__ = [
+    "IMAGE_PIXELS",
+    "RENDERERS",
+    "RESIZE_FILTERS",
+    "colour_table_of",
+    "drawn_image",
+    "resized",
+    "table_image",
+]
 
 # The toolkit's plot: one inch at this resolution.
 IMAGE_PIXELS = 227
@@ -24,7 +33,7 @@ def table_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
 
     What `drawn_image` draws, but for rare pixels through which the border of two cells runs.
     """
-    return resized(colours_of(cells_db, colour_table_of(colour_map)), IMAGE_PIXELS, "nearest")
+    return plotted(cells_db, colour_table_of(colour_map), IMAGE_PIXELS)
 
 
 def colour_table_of(colour_map: str) -> np.ndarray:
