@@ -110,7 +110,7 @@ def silence(folder: Path) -> bytes:
     ("line", "code", "words"),
     [
         ("", 2, "COMMAND"),
-        ("run nope --out x", 2, "nope"),
+        ("run nope --data DATA --out x", 2, "nope"),
         ("run home --data /nowhere --out x", 2, "/nowhere"),
         ("run home --out x --jobs 0", 2, "--jobs"),
         ("run home --out x --seed -3", 2, "--seed"),
