@@ -93,7 +93,15 @@ class Predictor:
         fusion = next((fusion for fusion in self.recipe.fusions if fusion.name == self.system), None)
         names = [self.system] if fusion is None else fusion.members
         members = tuple(self.recipe.member(name) for name in names)
-        recipe = replace(self.recipe, members=members, fusions=(), ship="", room_variants=RoomConfig())
+        # Clips as they are: other speeds and rooms are for training.
+        recipe = replace(
+            self.recipe,
+            members=members,
+            fusions=(),
+            ship="",
+            speed_variants=(),
+            room_variants=RoomConfig(),
+        )
         with tempfile.TemporaryDirectory() as scratch:
             cache = Path(scratch)
             content = clip_keys(clips, cache / "content.json")
