@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
-from asc_edge_train.exporting.cli import add_export_command
+from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
 
 if TYPE_CHECKING:
