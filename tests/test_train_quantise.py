@@ -27,10 +27,10 @@ from asc_edge_train.exporting import (
     quantise_tflite,
 )
 from asc_edge_train.exporting.fine_tuning import fine_tune, fold_batch_norms
-from asc_edge_train.exporting.integers import affine, quantise_rows
+from asc_edge_train.exporting.integers import LIMIT, affine, balanced_rows, quantise_rows
 from asc_edge_train.exporting.quiet import quietly
 from asc_edge_train.exporting.ranges import SeenRanges
-from asc_edge_train.models import build_network
+from asc_edge_train.models import StreamCnn, build_network
 from asc_edge_train.recipe import MemberConfig, TrainingConfig
 
 MELS, FRAMES = 8, 20
@@ -100,6 +100,50 @@ def test_rows_are_within_half_a_step(axis: int) -> None:
     assert (np.abs(codes * scale.reshape(shape) - weights) < 0.501 * scale.reshape(shape)).all()
     largest = np.abs(codes.astype(int)).max(axis=tuple(a for a in range(3) if a != axis))
     assert largest.tolist() == [0 if row == 2 else 127 for row in range(len(scale))]
+
+
+# Catches: rows that sum to zero and whose codes don't, a code moved by more than it must, and rows that never
+# summed to zero being bent.
+@pytest.mark.parametrize("axis", [0, 2])
+def test_rows_that_sum_to_zero_have_codes_that_do(axis: int) -> None:
+    rng = np.random.default_rng(3)
+    weights = np.moveaxis(rng.standard_normal((8, 5, 5)), 0, axis).astype(np.float32)
+    rows = np.moveaxis(weights, axis, 0)
+    rows[:6] -= rows[:6].mean(axis=(1, 2), keepdims=True)
+    assert balanced_rows(weights, axis).tolist() == [0, 1, 2, 3, 4, 5]
+    codes, scale = quantise_rows(weights, axis)
+    by_row = np.moveaxis(codes, axis, 0).astype(int)
+    plain = np.round(rows / scale[:, None, None])
+    assert plain[:6].sum(axis=(1, 2)).any()
+    assert not by_row[:6].sum(axis=(1, 2)).any()
+    assert np.abs(by_row - rows / scale[:, None, None]).max() < 1.0
+    moved = np.abs(by_row - plain).sum(axis=(1, 2))
+    np.testing.assert_array_equal(moved[:6], np.abs(plain[:6].sum(axis=(1, 2))))
+    assert not moved[6:].any()
+    assert (np.abs(by_row).max(axis=(1, 2)) == LIMIT).all()
+
+
+# Catches: a network that no gain can fool until it is in 8 bits, in either engine.
+@pytest.mark.parametrize("ending", ["onnx", "tflite"])
+def test_a_gain_changes_nothing_in_8_bits_either(ending: str) -> None:
+    torch.manual_seed(4)
+    network = StreamCnn(
+        mels=MELS,
+        classes=3,
+        filters=[4, 6],
+        kernels=[[3, 3], [3, 2]],
+        strides=[[2, 2], [1, 1]],
+        pools=[[1, 1], [2, 2]],
+        features=8,
+    ).eval()
+    quieter, louder = noise(4), noise(4) + np.float32(5.0)
+    if ending == "onnx":
+        data = quantise_onnx(export_onnx(network, "embedding_svm", MELS, FRAMES), "weight_only")
+    else:
+        data = quantise_tflite(export_tflite(network, "embedding_svm", MELS, FRAMES), "weight_only")
+    answers = [answer(data, levels, f"network.{ending}") for levels in (quieter, louder)]
+    assert np.ptp(answers[0], axis=0).max() > 0.01
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-4)
 
 
 # Catches: a zero that isn't one after rounding, values of one sign that lose half their codes.

@@ -36,7 +36,7 @@ __all__ = ["CALIBRATION_WINDOWS", "Piece", "calibration_rows", "make_piece"]
 
 CALIBRATION_WINDOWS = 64
 # Raised when the arithmetic in here or in the quantisers changes.
-_VERSION = 1
+_VERSION = 2
 _CLIPS_AT_A_TIME = 32
 
 

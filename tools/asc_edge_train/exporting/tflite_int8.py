@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from asc_edge.errors import ConfigError, EngineError
+from asc_edge_train.exporting.integers import balanced_rows, quantise_rows
 from asc_edge_train.exporting.onnx_float import ExportError
 from asc_edge_train.exporting.quiet import quietly
 from asc_edge_train.exporting.sessions import run_tflite
@@ -47,7 +48,7 @@ def quantise_tflite(data: bytes, scheme: str = "mixed", examples: np.ndarray | N
     library = _library()
     try:
         with quietly():
-            candidates = _quantise(library, data, scheme, examples)
+            candidates = _quantise(library, _on_balanced_codes(data), scheme, examples)
     except Exception as error:  # the library raises whatever its parts do
         reason = " ".join(str(error).split())[:300]
         raise ExportError(f"the network can't be quantised ({scheme}): {reason}") from None
@@ -58,6 +59,35 @@ def quantise_tflite(data: bytes, scheme: str = "mixed", examples: np.ndarray | N
     if not np.isfinite(distances).all():
         raise ExportError(f"the 8-bit network ({scheme}) doesn't answer with numbers")
     return candidates[int(np.argmin(distances))]
+
+
+def _on_balanced_codes(data: bytes) -> bytes:
+    """The network with kernels that sum to zero moved to 8-bit codes that do: see `quantise_rows`.
+
+    The library rounds each weight by itself, and finds these where they are.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    # A convolution of one map is written as one by map, whose filters come last.
+    filters = {schema.BuiltinOperator.CONV_2D: 0, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3}
+    moved = bytearray(data)
+    model = schema.Model.GetRootAs(moved, 0)
+    for graph in (model.Subgraphs(number) for number in range(model.SubgraphsLength())):
+        for operator in (graph.Operators(number) for number in range(graph.OperatorsLength())):
+            axis = filters.get(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
+            if axis is None:
+                continue
+            tensor = graph.Tensors(operator.Inputs(1))
+            stored = model.Buffers(tensor.Buffer())
+            if tensor.Type() != schema.TensorType.FLOAT32 or not stored.DataLength():
+                continue
+            weights = stored.DataAsNumpy().view(np.float32).reshape(tensor.ShapeAsNumpy())
+            codes, scale = quantise_rows(weights, axis)
+            # A view, so that what is written goes into the file.
+            weights, codes = np.moveaxis(weights, axis, -1), np.moveaxis(codes, axis, -1)
+            rows = balanced_rows(weights, -1)
+            weights[..., rows] = codes[..., rows] * scale[rows]
+    return bytes(moved)
 
 
 def _quantise(library: Any, data: bytes, scheme: str, examples: np.ndarray | None) -> list[bytes]:
