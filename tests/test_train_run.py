@@ -97,7 +97,8 @@ def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run, fused: 
     stacked = np.empty((len(clips), 14))
     stacked[:, :7], stacked[order, 7:] = posteriors, decisions
     svm_c = fused.fusions["late fusion"].notes["c"]
-    oracle = CalibratedClassifierCV(linear_svm(svm_c, "balanced"), method="sigmoid", ensemble=False, cv=folds)
+    fusion_svm = linear_svm(svm_c, "balanced", stacked.shape)
+    oracle = CalibratedClassifierCV(fusion_svm, method="sigmoid", ensemble=False, cv=folds)
     oracle.fit(stacked, truth)
 
     bundle = Bundle.open(smoke / "home.ascb")
