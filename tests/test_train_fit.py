@@ -285,6 +285,8 @@ def test_without_a_floor_networks_see_bare_frames(rng: np.random.Generator) -> N
     frames = rng.normal(0, 1, (5, 8, 12)).astype(np.float32)
     with torch.no_grad():
         expected = network.embed(torch.from_numpy(frames[:, None]))
+    # As frames of a file that is mapped into memory are: torch warns of sharing them.
+    frames.flags.writeable = False
     np.testing.assert_allclose(infer(network, frames, None, "embedding"), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(network_input(frames, None)[:, 0], frames)
 

@@ -170,7 +170,8 @@ def infer(
         turns = []
         for number in range(shifts):
             turned = np.roll(frames, number * frames.shape[2] // shifts, axis=2) if number else frames
-            picture = torch.from_numpy(network_input(turned, floor_db, fed)).to(device)
+            # A copy: bare frames may come straight from a file that is only read.
+            picture = torch.tensor(network_input(turned, floor_db, fed), device=device)
             if kind == "posterior":
                 turns.append(torch.softmax(network(picture), dim=1).cpu().numpy())
             else:
