@@ -118,7 +118,7 @@ def _check_teaching(recipe: Recipe, student: MemberConfig) -> None:
                 f"{where}: {name!r} can't teach: a trained teacher is one network that answers in posteriors "
                 "of the student's classes"
             )
-    if not 0.0 < teaching.weight <= 1.0 or teaching.temperature <= 0.0 or teaching.c <= 0.0:
+    if not 0.0 <= teaching.weight <= 1.0 or teaching.temperature <= 0.0 or teaching.c <= 0.0:
         raise ConfigError(f"{where}: weight lies in 0 to 1, temperature and c are above 0")
 
 
