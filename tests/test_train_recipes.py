@@ -68,7 +68,7 @@ def test_recipe_runs_end_to_end(
     assert "smoke" in (out / f"{name}.md").read_text().lower()
 
 
-# Catches: a fusion of one member that is no bundle, an ablation without its teachers or with no line of a variant.
+# Catches: a fusion of one member that is no bundle, an ablation that a variant without lessons ends.
 @pytest.mark.slow
 def test_a_single_student_ships_and_is_ablated(home_data: Path, tmp_path: Path) -> None:
     text = (resources.files("asc_edge_train.recipes") / "home-small.toml").read_text()
