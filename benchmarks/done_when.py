@@ -75,4 +75,9 @@ PROMISES = [
     Promise(
         "four single-channel inferences of YAMNet beside a decision for 4 channels", 1, figures.yamnet_ratio
     ),
+    Promise(
+        "a decision for 4 channels that computes its window anew beside one that keeps what it computed",
+        3,
+        figures.recomputing_ratio,
+    ),
 ]

@@ -9,7 +9,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import call_overhead, contenders, inference, instructions, latency, machine, peak, real_fft
+from . import (
+    call_overhead,
+    contenders,
+    inference,
+    instructions,
+    latency,
+    machine,
+    peak,
+    real_fft,
+    recomputing,
+)
 from .presets import CHANNELS, PRESETS, clip
 from .rounds import FEWER_ROUNDS, ROUNDS, Timing, alternate, ratio
 
@@ -155,6 +165,14 @@ def instruction_counts() -> dict[str, Any]:
         raise NotMeasuredError(str(error)) from None
 
 
+def recomputing_ratio() -> float:
+    """How many times as long a decision takes that computes its window anew."""
+    try:
+        return recomputing.times_as_long()
+    except recomputing.NothingKeptError as error:
+        raise NotMeasuredError(str(error)) from None
+
+
 def yamnet_ratio() -> float:
     """How many times as long four inferences of YAMNet take as one decision for four microphones."""
     try:
@@ -187,6 +205,7 @@ def everything(ratios: list[dict[str, Any]]) -> dict[str, Any]:
         "latency": latency_rows(),
         "call_overhead": call_overhead.measure(),
         "inference": inference.rows(),
+        "recomputing": recomputing.rows(),
         "instructions": counts,
     }
     result["seconds_to_measure_what_no_test_had"] = round(time.perf_counter() - started, 1)

@@ -175,6 +175,34 @@ were first compared with the engines' plain interfaces and numpy, one microphone
 """
 
 
+def _recomputing(result: dict[str, Any]) -> str:
+    """What keeping columns saves; nothing in figures that are older than these."""
+    if "recomputing" not in result:
+        return ""
+    rows = [
+        (
+            row["bundle"],
+            *(number(row[key]) for key in ("kept_least_ms", "kept_median_ms")),
+            *(number(row[key]) for key in ("anew_least_ms", "anew_median_ms")),
+            number(row["times_as_long"]),
+            f"{row['worst_difference']:.0e}",
+        )
+        if "why_not" not in row
+        else (row["bundle"], "", "", "", "", row["why_not"], "")
+        for row in result["recomputing"]
+    ]
+    head = ("bundle", "kept: least ms", "median ms", "anew: least ms", "median ms", "times as long", "apart")
+    return f"""
+## Decisions that keep what they computed
+
+The same bundles, hop by hop for four microphones: networks that keep their columns of earlier hops (docs/streaming.md)
+beside the same ones computing the whole window anew, in turns. Times are those of the decision, from cells to posteriors,
+by the wall clock; "apart" is the largest difference between the posteriors of the two.
+
+{table(head, rows)}
+"""
+
+
 def _instructions(result: dict[str, Any]) -> str:
     counted = result["instructions"]
     if "counts" not in counted:
@@ -270,7 +298,7 @@ Ratios to asc-edge, and microseconds per frame and channel, for 1, 4 and 8 chann
 
 {log_mel}
 {_fft_section(result)}
-{_latency(result)}{_inference(result)}
+{_latency(result)}{_inference(result)}{_recomputing(result)}
 ## Instructions of one hop
 
 Counted by callgrind, which repeats exactly; `make instructions` fails when one rises by more than 2 %.

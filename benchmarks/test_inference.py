@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from . import inference
+from . import inference, recomputing
 
 
 @pytest.mark.parametrize("path", inference.bundle_paths(), ids=lambda path: path.name)
@@ -34,3 +34,12 @@ def test_inference_in_turns() -> None:
     ]
     for row in rows:
         assert 0 < row["least_ms"] <= row["median_ms"]
+
+
+# Catches: a comparison of two pipelines that both keep their columns, or that hear different sounds.
+@pytest.mark.performance
+def test_kept_and_recomputed_in_turns() -> None:
+    for row in recomputing.rows():
+        if "why_not" not in row:
+            assert 0 < row["kept_least_ms"] < row["anew_least_ms"]
+            assert row["worst_difference"] <= inference.TOLERANCE

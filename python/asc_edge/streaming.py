@@ -168,11 +168,15 @@ class StreamedMember(Member):
         cells = level(self._ring.last(span)[channels], self._floor_db)
         pieces = np.concatenate([cells[:, np.newaxis, :, at : at + stream.chunk_frames] for at in starts])
         answers = self._trunk.run(pieces).reshape(chunks, len(channels), -1, stream.chunk_columns)
-        columns = self._columns[channels]
-        columns[:, :, : stream.columns - missing] = columns[:, :, missing:]
-        for at, answer in zip(starts, answers, strict=True):
-            stop = stream.columns - (span - at - stream.chunk_frames) // stream.stride_frames
-            columns[:, :, stop - stream.chunk_columns : stop] = answer
-        self._columns[channels] = columns
+        computed = (span - stream.context_frames) // stream.stride_frames
+        oldest = answers[-1, :, :, : computed - (chunks - 1) * stream.chunk_columns]
+        everyone = len(channels) == len(self._columns)
+        before = self._columns if everyone else self._columns[channels]
+        kept = before[:, :, missing : missing + stream.columns - computed]
+        columns = np.concatenate([kept, oldest, *answers[-2::-1]], axis=2)
+        if everyone:
+            self._columns = columns
+        else:
+            self._columns[channels] = columns
         self._ends[channels] = self._ring.heard
         self.columns_computed += chunks * stream.chunk_columns * len(channels)
