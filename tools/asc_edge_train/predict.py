@@ -121,8 +121,8 @@ class Predictor:
         if fusion is None:
             return class_scores(answers[0], len(recipe.labels))
         fitted = LateFusion.from_npz(fusion_path(self.folder / "fusions", self.system).read_bytes())
-        weights = self.recipe.fusion_of(fusion).weights
-        return fitted.predict_proba(stack(answers, [member.kind for member in members], weights))
+        kinds = [member.kind for member in members]
+        return fitted.predict_proba(stack(answers, kinds, self.recipe.fusion_of(fusion).weights))
 
     def _network_scores(self, member: MemberConfig, features: Features) -> np.ndarray:
         notes = read_json(self.folder / "members" / f"{member.name}.json")
