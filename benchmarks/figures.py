@@ -220,6 +220,7 @@ def commands(result: dict[str, Any]) -> dict[str, Any]:
         ("real_fft", "fft"),
         ("latency", "latency"),
         ("inference", "inference"),
+        ("recomputing", "recomputed"),
     ):
         result.setdefault("commands", {})[section] = f"{alone} {choice}"
     result["commands"]["instructions"] = "make instructions"

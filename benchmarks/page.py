@@ -195,9 +195,11 @@ def _recomputing(result: dict[str, Any]) -> str:
     return f"""
 ## Decisions that keep what they computed
 
-The same bundles, hop by hop for four microphones: networks that keep their columns of earlier hops (docs/streaming.md)
-beside the same ones computing the whole window anew, in turns. Times are those of the decision, from cells to posteriors,
-by the wall clock; "apart" is the largest difference between the posteriors of the two.
+The same bundles, hop by hop for four microphones: networks that keep their columns of earlier hops
+(docs/streaming.md) beside the same ones computing the whole window anew, in turns. Times are those of the
+decision, from cells to posteriors, by the wall clock; "apart" is the largest difference between posteriors.
+
+    {result["commands"]["recomputing"]}
 
 {table(head, rows)}
 """

@@ -1,4 +1,4 @@
-"""A decision whose networks keep what they computed of earlier hops, beside one that computes its window anew.
+"""A decision whose networks keep what they computed of earlier hops, beside one that computes all anew.
 
 Both hear the same stream, hop by hop, in turns, and must agree. What is timed is the decision, which is what
 keeping columns changes: its members and the fusion, not the front end of the new samples.

@@ -81,7 +81,7 @@ def test_nothing_that_ships_names_this_machine(smoke: Path, home_data: Path) -> 
 
 
 # The door between the wings: the device's answers are the trainer's, by torch and scikit-learn.
-# Members' answers to 1e-5, decisions to 3e-5: what an engine adds up in another order, times the fusion's weights.
+# Members to 1e-5, decisions to 3e-5: what an engine adds up in another order, times the fusion's weights.
 # Catches: another window, front end, floor, member order, scaling, C, sigmoid or class order in either wing.
 def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run, fused: FusedRun) -> None:
     recipe, clips = resumed.recipe, resumed.clips
