@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from asc_edge_train.extractors import build_extractor
 from asc_edge_train.frozen import FrozenTask, foreign_networks, front_end_names, frozen_task
 from asc_edge_train.models.efficientat import EfficientAtMn
 from asc_edge_train.models.imagenet import bare_network
+from asc_edge_train.recipe import load_recipe
+from asc_edge_train.recipe_schema import SystemConfig
 from asc_edge_train.reopen import open_run
 from asc_edge_train.sound import clip_samples, window_samples
 from asc_edge_train.stages import FusedRun, fuse_run
@@ -161,6 +164,13 @@ def test_whose_weights_they_are_is_said(fused: FusedRun, tmp_path: Path) -> None
     options = {"network": "squeezenet1_1", "weights": "theirs.pth", "sample_rate_hz": 16000}
     extractor = build_extractor({"type": "deep_spectrum", **options}, tmp_path)
     assert extractor.for_device(16000, 1.0).credit == "squeezenet1_1 with weights from theirs.pth"
+    trained = replace(load_recipe("esc50").member("mn04_tuned"), name="tuned")
+    recipe = replace(
+        fused.run.recipe, members=(trained,), fusions=(SystemConfig(name="one", members=["tuned"]),)
+    )
+    assert foreign_networks(replace(fused.run, recipe=recipe), "one") == [
+        "Member tuned began as somebody else's network: mn04_as_mAP_432.pt, under its makers' licence."
+    ]
 
 
 def mn04(tmp_path: Path, **options: Any) -> Any:

@@ -183,18 +183,17 @@ def front_end_names(
 
 
 def foreign_networks(run: Run, system: str) -> list[str]:
-    """Sentences on the frozen networks with other people's weights that a fusion holds."""
+    """Sentences on the networks of a fusion that hold other people's weights, or began as those."""
     fusion = next(fusion for fusion in run.recipe.fusions if fusion.name == system)
-    members = [run.recipe.member(name) for name in fusion.members]
-    credits = {
-        member.name: build_extractor(member.extractor, run.options.weights)
-        .for_device(run.recipe.sample_rate_hz, run.recipe.window_s)
-        .credit
-        for member in members
-        if not member.trained
-    }
-    return [
-        f"Member {name} is somebody else's network: {credit}, under its makers' licence."
-        for name, credit in credits.items()
-        if credit
-    ]
+    sentences = []
+    for member in (run.recipe.member(name) for name in fusion.members):
+        if member.trained:
+            weights = member.network.get("weights")
+            said = f"began as somebody else's network: {Path(weights).name}" if weights else ""
+        else:
+            extractor = build_extractor(member.extractor, run.options.weights)
+            credit = extractor.for_device(run.recipe.sample_rate_hz, run.recipe.window_s).credit
+            said = f"is somebody else's network: {credit}" if credit else ""
+        if said:
+            sentences.append(f"Member {member.name} {said}, under its makers' licence.")
+    return sentences
