@@ -15,7 +15,7 @@ from asc_edge.errors import ChannelMapError, DeviceError
 from asc_edge.events import Event
 from asc_edge.monitor import Monitor
 from asc_edge.pipeline import Decision, Pipeline
-from asc_edge.sinks import Session, Stats
+from asc_edge.sinks import Notice, Session, Stats
 
 from tiny_system import LABELS, band_noise
 
@@ -57,6 +57,7 @@ class Recorder:
         self.sessions: list[Session] = []
         self.decisions: list[Decision] = []
         self.events: list[Event] = []
+        self.notices: list[Notice] = []
         self.all_stats: list[Stats] = []
 
     def start(self, session: Session) -> None:
@@ -67,6 +68,9 @@ class Recorder:
 
     def event(self, event: Event) -> None:
         self.events.append(event)
+
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
     def stats(self, stats: Stats) -> None:
         self.all_stats.append(stats)
