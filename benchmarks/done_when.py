@@ -72,4 +72,12 @@ PROMISES = [
     *(_fft(isa, "FFTW, own build patient", 1.5, only_information=True) for isa in ("avx2", "avx512")),
     _latency(LONG),
     _latency(SHORT),
+    Promise(
+        "four single-channel inferences of YAMNet beside a decision for 4 channels", 1, figures.yamnet_ratio
+    ),
+    Promise(
+        "a decision for 4 channels that computes its window anew beside one that keeps what it computed",
+        3,
+        figures.recomputing_ratio,
+    ),
 ]

@@ -9,7 +9,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import call_overhead, contenders, instructions, latency, machine, peak, real_fft
+from . import (
+    call_overhead,
+    contenders,
+    inference,
+    instructions,
+    latency,
+    machine,
+    peak,
+    real_fft,
+    recomputing,
+)
 from .presets import CHANNELS, PRESETS, clip
 from .rounds import FEWER_ROUNDS, ROUNDS, Timing, alternate, ratio
 
@@ -155,6 +165,22 @@ def instruction_counts() -> dict[str, Any]:
         raise NotMeasuredError(str(error)) from None
 
 
+def recomputing_ratio() -> float:
+    """How many times as long a decision takes that computes its window anew."""
+    try:
+        return recomputing.times_as_long()
+    except recomputing.NothingKeptError as error:
+        raise NotMeasuredError(str(error)) from None
+
+
+def yamnet_ratio() -> float:
+    """How many times as long four inferences of YAMNet take as one decision for four microphones."""
+    try:
+        return inference.yamnet_ratio()
+    except inference.NoYamnetError as error:
+        raise NotMeasuredError(str(error)) from None
+
+
 def everything(ratios: list[dict[str, Any]]) -> dict[str, Any]:
     """All figures, ready for JSON; measures what has not been measured yet."""
     started = time.perf_counter()
@@ -178,6 +204,8 @@ def everything(ratios: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "latency": latency_rows(),
         "call_overhead": call_overhead.measure(),
+        "inference": inference.rows(),
+        "recomputing": recomputing.rows(),
         "instructions": counts,
     }
     result["seconds_to_measure_what_no_test_had"] = round(time.perf_counter() - started, 1)
@@ -187,7 +215,13 @@ def everything(ratios: list[dict[str, Any]]) -> dict[str, Any]:
 def commands(result: dict[str, Any]) -> dict[str, Any]:
     """The same with the command beside each section that measures it alone."""
     alone = "python -m pytest benchmarks -m performance -k"
-    for section, choice in (("log_mel", "log_mel"), ("real_fft", "fft"), ("latency", "latency")):
+    for section, choice in (
+        ("log_mel", "log_mel"),
+        ("real_fft", "fft"),
+        ("latency", "latency"),
+        ("inference", "inference"),
+        ("recomputing", "recomputed"),
+    ):
         result.setdefault("commands", {})[section] = f"{alone} {choice}"
     result["commands"]["instructions"] = "make instructions"
     return result

@@ -146,6 +146,65 @@ which {number(overhead["core_push_us"])} us are the compiled core's call.
 """
 
 
+def _inference(result: dict[str, Any]) -> str:
+    """Decisions beside YAMNet; nothing in figures that are older than these."""
+    if "inference" not in result:
+        return ""
+    rows = [
+        (
+            f"**{row['contender']}**" if row.get("bundle") else row["contender"],
+            number(row["bytes"] / 1e3),
+            ", ".join(row.get("engines", ["LiteRT"])),
+            number(row["least_ms"]),
+            number(row["median_ms"]),
+            number(row["yamnet_over_this"]),
+        )
+        for row in result["inference"]
+    ]
+    head = ("contender", "kB", "engine", "least ms", "median ms", "times as fast as YAMNet")
+    return f"""
+## Decisions for four microphones
+
+A bundle's time is that of a whole hop of 1 s on a stream, front end included, for all four microphones;
+YAMNet's that of one inference on 0.975 s for each of them. One thread, in turns. Each bundle's posteriors
+were first compared with the engines' plain interfaces and numpy, one microphone after the other.
+
+    {result["commands"]["inference"]}
+
+{table(head, rows)}
+"""
+
+
+def _recomputing(result: dict[str, Any]) -> str:
+    """What keeping columns saves; nothing in figures that are older than these."""
+    if "recomputing" not in result:
+        return ""
+    rows = [
+        (
+            row["bundle"],
+            *(number(row[key]) for key in ("kept_least_ms", "kept_median_ms")),
+            *(number(row[key]) for key in ("anew_least_ms", "anew_median_ms")),
+            number(row["times_as_long"]),
+            f"{row['worst_difference']:.0e}",
+        )
+        if "why_not" not in row
+        else (row["bundle"], "", "", "", "", row["why_not"], "")
+        for row in result["recomputing"]
+    ]
+    head = ("bundle", "kept: least ms", "median ms", "anew: least ms", "median ms", "times as long", "apart")
+    return f"""
+## Decisions that keep what they computed
+
+The same bundles, hop by hop for four microphones: networks that keep their columns of earlier hops
+(docs/streaming.md) beside the same ones computing the whole window anew, in turns. Times are those of the
+decision, from cells to posteriors, by the wall clock; "apart" is the largest difference between posteriors.
+
+    {result["commands"]["recomputing"]}
+
+{table(head, rows)}
+"""
+
+
 def _instructions(result: dict[str, Any]) -> str:
     counted = result["instructions"]
     if "counts" not in counted:
@@ -241,7 +300,7 @@ Ratios to asc-edge, and microseconds per frame and channel, for 1, 4 and 8 chann
 
 {log_mel}
 {_fft_section(result)}
-{_latency(result)}
+{_latency(result)}{_inference(result)}{_recomputing(result)}
 ## Instructions of one hop
 
 Counted by callgrind, which repeats exactly; `make instructions` fails when one rises by more than 2 %.

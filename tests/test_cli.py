@@ -19,7 +19,7 @@ from command import asc_edge, json_lines
 
 from tiny_system import LABELS, band_noise
 
-COMMANDS = ["", "devices", "listen", "classify", "bundle", "bundle show", "bundle verify"]
+COMMANDS = ["", "devices", "listen", "classify", "bundle", "bundle show", "bundle verify", "bench"]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asc_edge.bundle import _pack
+from asc_edge.archive import pack
 from command import COMMAND, asc_edge, assert_one_line_error, environment
 
 
@@ -113,7 +113,7 @@ def _damaged(kind: str, sound: Path, folder: Path) -> Path:
             files = {name: archive.read(name) for name in archive.namelist()}
         manifest = json.loads(files["manifest.json"])
         files["manifest.json"] = json.dumps({**manifest, "schema": manifest["schema"] + 1}).encode()
-        data = bytearray(_pack(files))
+        data = bytearray(pack(files))
     elif kind == "text":
         data = bytearray(b"hello")
     if kind != "missing":

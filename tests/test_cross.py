@@ -30,7 +30,7 @@ Answers = dict[str, NDArray[np.generic]]
 def answers(machine: str = "aarch64") -> Answers:
     """Answers as `measure.py` writes them, made up."""
     frames = np.random.default_rng(7).uniform(-100.0, 0.0, (2, 8, 5)).astype(np.float32)
-    facts = {"machine": machine, "asc-edge": "0.1.0", "bundle": "home 1.0.0"}
+    facts = {"machine": machine, "asc-edge": "0.1.0", "bundle": "home 1.0.0", "bundles": "a:1 b:2"}
     return {
         "facts": np.array(json.dumps(facts)),
         "frames/long": frames,
@@ -39,7 +39,10 @@ def answers(machine: str = "aarch64") -> Answers:
         "golden/mel": frames[:1].copy(),
         "same/chunks/long": np.array(True),
         "posterior/scene": np.array([[0.7, 0.3], [0.2, 0.8]]),
+        "float/0-a": np.array([[0.6, 0.4], [0.1, 0.9]]),
+        "int8/1-b": np.array([[0.6, 0.4], [0.1, 0.9]]),
         "words/scene/top": np.array(["cooking", "other"]),
+        "words/1-b/top": np.array(["cooking", "other"]),
     }
 
 
@@ -92,6 +95,26 @@ def posterior_off(device: Answers) -> None:
     device["posterior/scene"][1] += [2e-5, -2e-5]
 
 
+def float_bundle_off(device: Answers) -> None:
+    device["float/0-a"][1] += [2e-4, -2e-4]
+
+
+def int8_bundle_off(device: Answers) -> None:
+    device["int8/1-b"][0] += [0.03, -0.03]
+
+
+def int8_bundle_decides_otherwise(device: Answers) -> None:
+    device["words/1-b/top"][1] = "working"
+
+
+def a_bundle_was_left_out(device: Answers) -> None:
+    del device["int8/1-b"]
+
+
+def a_bundle_is_another(device: Answers) -> None:
+    device["facts"] = np.array(str(device["facts"]).replace("b:2", "b:3"))
+
+
 def other_label(device: Answers) -> None:
     device["words/scene/top"][1] = "working"
 
@@ -121,6 +144,11 @@ def this_machine_again(device: Answers) -> None:
         (posterior_off, "posterior/scene differs by 2e-05"),
         (other_label, "decision 2 is 'other' here, 'working' there"),
         (instruction_set_matters, "device: same/neon/long"),
+        (float_bundle_off, "float/0-a differs by 0.0002"),
+        (int8_bundle_off, "int8/1-b differs by 0.03"),
+        (int8_bundle_decides_otherwise, "words/1-b/top: decision 2 is 'other' here, 'working' there"),
+        (a_bundle_was_left_out, "only one side has ['int8/1-b']"),
+        (a_bundle_is_another, "bundles a:1 b:2 and a:1 b:3 differ"),
         (other_bundle, "bundle home 1.0.0 and home 1.0.1 differ"),
         (this_machine_again, "the device is a x86_64"),
     ],
@@ -133,6 +161,19 @@ def test_a_difference_fails_the_comparison(tmp_path: Path, spoil: object, compla
     result = compare(tmp_path, answers("x86_64"), device)
     assert result.returncode == 1
     assert complaint in result.stderr
+
+
+# Catches a comparer that takes a step of eight bits for a fault, and one that asks for bundles nobody named.
+def test_a_step_of_eight_bits_passes_and_further_bundles_are_optional(tmp_path: Path) -> None:
+    device = answers()
+    device["int8/1-b"][0] += [0.01, -0.01]
+    device["float/0-a"][0] += [5e-5, -5e-5]
+    assert compare(tmp_path, answers("x86_64"), device).returncode == 0
+    host, device = answers("x86_64"), answers()
+    for side in (host, device):
+        for name in ("float/0-a", "int8/1-b", "words/1-b/top"):
+            del side[name]
+    assert compare(tmp_path, host, device).returncode == 0
 
 
 # Catches two runs that wrote nothing being taken for two runs that agree.

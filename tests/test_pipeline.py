@@ -205,7 +205,8 @@ def test_pictures_are_those_of_the_stateless_function(bundle: Bundle) -> None:
     clip = four_channels(band_noise("mid", 1.0))
     pipeline = Pipeline(bundle, channels=4)
     pipeline.push(clip)
-    window = pipeline._front_ends[0].window
+    window = pipeline._system.front_ends[CONFIG].window
+    assert window is not None
     np.testing.assert_array_equal(window.picture(-60.0), picture(log_mel(clip, CONFIG), -60.0))
 
 

@@ -17,9 +17,10 @@ from PIL import Image
 
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import log_mel
+from asc_edge.images import preprocessed
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.extractors import build_extractor
-from asc_edge_train.extractors.deep_spectrum import front_end, preprocess
+from asc_edge_train.extractors.deep_spectrum import front_end
 from asc_edge_train.extractors.spectrum_image import drawn_image, resized, table_image
 from asc_edge_train.models.imagenet import IMAGE_NETWORKS, image_network
 from asc_edge_train.models.torchvision_shim import torchvision_models
@@ -122,12 +123,12 @@ def test_floor_raises_what_is_far_below_the_loudest_cell(clip: np.ndarray) -> No
 
 def test_preprocessing_is_each_networks() -> None:
     image = np.array([[[10, 20, 30]]], np.uint8)
-    np.testing.assert_allclose(preprocess(image, "bgr")[:, 0, 0], [30, 20, 10])
+    np.testing.assert_allclose(preprocessed(image, "bgr")[:, 0, 0], [30, 20, 10])
     np.testing.assert_allclose(
-        preprocess(image, "bgr_centred")[:, 0, 0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6
+        preprocessed(image, "bgr_centred")[:, 0, 0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6
     )
     np.testing.assert_allclose(
-        preprocess(image, "torchvision")[:, 0, 0],
+        preprocessed(image, "torchvision")[:, 0, 0],
         [(10 / 255 - 0.485) / 0.229, (20 / 255 - 0.456) / 0.224, (30 / 255 - 0.406) / 0.225],
         rtol=1e-5,
     )

@@ -294,7 +294,7 @@ def test_without_a_floor_networks_see_bare_frames(rng: np.random.Generator) -> N
 # Catches: a head that learns at the body's rate, a body without its own, parameters in two groups or in none.
 @pytest.mark.parametrize("optimiser", ["adam", "adamw"])
 def test_a_head_learns_at_its_own_rate(optimiser: str) -> None:
-    network = build_network(load_recipe("home").member("crnn").network, 64, 7)
+    network = build_network(load_recipe("esc10").member("crnn").network, 64, 7)
     config = TrainingConfig(
         epochs=1, samples_per_epoch=0, learning_rate=0.01, head_rate=5.0, optimiser=optimiser
     )

@@ -58,6 +58,13 @@ def test_parts_lie_under_a_recipe(tmp_path: Path) -> None:
     assert len(recipe.fusion.c_grid) == 10
 
 
+# Catches: a shared training that takes over what a member says itself, or that one member changes for all.
+def test_a_training_says_what_is_different_from_its_base() -> None:
+    stream, stream_svm = (load_recipe("home").member(name).training for name in ("stream", "stream_svm"))
+    assert (stream.balance, stream_svm.balance) == (0.7, 0.5)
+    assert replace(stream_svm, balance=0.7) == stream
+
+
 # Catches: fields that a finished run forgets, so that it answers by another recipe.
 @pytest.mark.parametrize("name", ["home", "esc50", "dcase2018-task5"])
 def test_a_recipe_survives_its_json(name: str, tmp_path: Path) -> None:
@@ -89,6 +96,7 @@ def test_a_grid_has_every_point() -> None:
         (('floor_db = -80.0', 'floor_db = 3.0'), "floor_db must be below 0"),
         (('"mel128_wide"\nfloor', '"mel3"\nfloor'), "no front end 'mel3'"),
         (('"crnn_as_printed"\nnetwork', '"nobody"\nnetwork'), "no [trainings.nobody]"),
+        (('"crnn_as_printed"\nnetwork', '{ base = "no" }\nnetwork'), "no [trainings.no]"),
         (('floor_db', 'final = "best"\nfloor_db'), "refit or fold_mean"),
         (('floor_db', 'grid = { warmth = [1] }\nfloor_db'), "unknown training field 'warmth'"),
         (('floor_db', 'extractor = { type = "yamnet" }\nfloor_db'), "no extractor"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import dataset_trees as trees
+from asc_edge import Bundle
 from asc_edge_train.cli import main
 from asc_edge_train.recipe import load_recipe, recipe_names
 from train_trees import write_esc50, write_kitchen20
@@ -33,7 +34,7 @@ CORPORA: list[tuple[str, Callable[[Path], object], int, int, int, set[str]]] = [
 
 
 def test_every_recipe_is_run_here_or_elsewhere() -> None:
-    assert {corpus[0] for corpus in CORPORA} | {"home", "esc10"} == set(recipe_names())
+    assert {corpus[0] for corpus in CORPORA} | {"home", "home-small", "esc10"} == set(recipe_names())
 
 
 # Catches: a recipe that names a folder, fold, front end or network that its corpus doesn't have.
@@ -65,6 +66,22 @@ def test_recipe_runs_end_to_end(
         assert len(stored["clip_ids"]) == development + evaluation
         assert np.isfinite(stored["scores:densenet121_random"]).all()
     assert "smoke" in (out / f"{name}.md").read_text().lower()
+
+
+# Catches: a fusion of one member that is no bundle, an ablation that a variant without lessons ends.
+@pytest.mark.slow
+def test_a_single_student_ships_and_is_ablated(home_data: Path, tmp_path: Path) -> None:
+    text = (resources.files("asc_edge_train.recipes") / "home-small.toml").read_text()
+    short = "{ epochs = 1, samples_per_epoch = 32 }\nnetwork = { filters = [4, 4, 8, 8] }"
+    (tmp_path / "own.toml").write_text(text.replace("{ epochs = 40 }", short))
+    line = [str(tmp_path / "own.toml"), "--data", str(home_data), "--weights", str(tmp_path)]
+    common = ["--cache", str(tmp_path / "cache"), "--jobs", "1", "--quiet"]
+    assert main(["run", *line, "--smoke", "--out", str(tmp_path / "run"), *common]) == 0
+    bundle = Bundle.open(tmp_path / "run" / "home-small.ascb")
+    assert [member.name for member in bundle.members] == ["student"]
+    assert main(["ablate", *line, "--out", str(tmp_path / "all"), *common, "--only", "labels alone"]) == 0
+    rows = (tmp_path / "all" / "ablation.md").read_text().splitlines()
+    assert sum("as-it-is" in row or "labels-alone" in row for row in rows[:4]) == 2
 
 
 # Catches: channels that are blended although each is an example of its own, or answered for by one of them.

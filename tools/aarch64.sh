@@ -7,10 +7,12 @@ root=$PWD
 
 usage() {
   cat <<'END'
-usage: tools/aarch64.sh [--python 3.11|3.13] [--cpu MODEL]...
+usage: tools/aarch64.sh [--python 3.11|3.13] [--cpu MODEL]... [--bundle FILE]...
 
   --python VERSION  default: 3.11 (Debian 12's, and so Raspberry Pi OS 12's); 3.13 is Debian 13's
   --cpu MODEL       default: cortex-a72 (Raspberry Pi 4) and cortex-a76 (Raspberry Pi 5)
+  --bundle FILE     run this bundle on both machines, too, by ONNX Runtime or LiteRT, in float or in 8 bits;
+                    default: the built-in one alone
 
 Debian packages for ARM come from the mirror that this machine's apt uses, or from ASC_EDGE_DEBIAN_MIRROR; Python
 packages from where pip is told to look. Nothing but the compiler is installed on this machine.
@@ -26,11 +28,18 @@ say() { echo "aarch64: $SECONDS s: $*"; }
 
 python=3.11
 cpus=()
+bundles=()
+extra=
 while [ $# -gt 0 ]; do
   case $1 in
-    --python | --cpu) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --python | --cpu | --bundle) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
     --python) python=$2 && shift ;;
     --cpu) cpus+=("$2") && shift ;;
+    --bundle)
+      [ -f "$2" ] || fail "there is no bundle '$2'"
+      # LiteRT comes along with the first, whether this one needs it or not.
+      bundles+=(--bundle "$(realpath "$2")") && extra=[tflite] && shift
+      ;;
     -h | --help) usage && exit 0 ;;
     *) fail "unknown option '$1'; see tools/aarch64.sh --help" ;;
   esac
@@ -127,7 +136,7 @@ version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' python/asc_edge/version.py)
 own_wheel() { echo dist/asc_edge-"$version-cp${python/./}"-*"_$1.whl"; }
 
 # The same versions of everything on both sides.
-host=$work/host-$python
+host=$work/host-$python${extra:+-tflite}
 tools=$root/build/wheels/tools-$python
 pip() { "$tools/bin/python" -m pip --disable-pip-version-check "$@"; }
 "$tools/bin/python" -m zipfile -e "$(own_wheel x86_64)" "$scratch/x86_64"
@@ -136,7 +145,7 @@ if [ "$(cat "$host/.ready" 2>/dev/null)" != "$requires" ]; then
   say "installing the wheel and what it needs on this machine"
   rm -rf "$host"
   "$tools/bin/python" -m venv "$host"
-  "$host/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: "$(own_wheel x86_64)"
+  "$host/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: "$(own_wheel x86_64)$extra"
   "$host/bin/python" -m pip freeze --exclude asc-edge >"$host/packages.txt"
   echo "$requires" >"$host/.ready"
 fi
@@ -170,7 +179,7 @@ PATH=$tools/bin:$PATH cmake --build "$work/cpp" >"$scratch/build.log" || {
 }
 
 "$host/bin/python" tools/cross/measure.py inputs "$scratch/inputs.npz"
-"$host/bin/python" tools/cross/measure.py run "$scratch/inputs.npz" "$scratch/host.npz"
+"$host/bin/python" tools/cross/measure.py run "$scratch/inputs.npz" "$scratch/host.npz" "${bundles[@]}"
 for cpu in "${cpus[@]}"; do
   QEMU_CPU=$cpu "$qemu" "$system/usr/bin/python$python" -c '' || fail "the emulator can't be a $cpu"
 done
@@ -190,7 +199,7 @@ running=()
 for cpu in "${cpus[@]}"; do
   PYTHONPATH=$scratch/own:$packages PYTHONNOUSERSITE=1 OPENBLAS_NUM_THREADS=1 QEMU_CPU=$cpu \
     "$qemu" "$system/usr/bin/python$python" tools/cross/measure.py run "$scratch/inputs.npz" "$scratch/$cpu.npz" \
-    >"$scratch/$cpu.log" 2>&1 &
+    "${bundles[@]}" >"$scratch/$cpu.log" 2>&1 &
   running+=($!)
 done
 for index in "${!cpus[@]}"; do

@@ -1,8 +1,8 @@
 """The bundle: the one file that carries a trained system from the workstation to the device.
 
-A bundle is a ZIP archive, stored and byte for byte reproducible. It holds ``manifest.json``, the networks
-and the SVMs. The archive's comment is a seal: the SHA-256 of every byte in front of it. The seal is checked
-before anything in the file is interpreted, so that no parser and no inference engine ever sees damaged data.
+A bundle is a sealed ZIP archive, byte for byte reproducible (`archive.py`). It holds ``manifest.json``, the
+networks and the SVMs. The seal is checked before anything in the file is interpreted, so that no parser and
+no inference engine ever sees damaged data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,24 +19,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asc_edge.archive import check_seal, pack, unpack
 from asc_edge.atomic import write_atomically
-from asc_edge.errors import BundleError
+from asc_edge.errors import BundleError, ConfigError
 from asc_edge.frontend import LogMelConfig, log_mel
 from asc_edge.frontend_config import MAX_WINDOW_SAMPLES
 from asc_edge.fusion import LateFusion, LinearSvm
-from asc_edge.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest, MemberSpec, parse_manifest
+from asc_edge.images import ImageSpec
+from asc_edge.manifest import (
+    MANIFEST_NAME,
+    SCHEMA_VERSION,
+    Manifest,
+    MemberSpec,
+    StreamSpec,
+    parse_manifest,
+)
+from asc_edge.npz import read_npz
 from asc_edge.version import __version__
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "MemberSpec", "write_bundle"]
+__all__ = [
+    "MAX_BUNDLE_BYTES",
+    "SCHEMA_VERSION",
+    "Bundle",
+    "ImageSpec",
+    "MemberSpec",
+    "StreamSpec",
+    "write_bundle",
+]
 
 MAX_BUNDLE_BYTES = 64 * 2**20
 # How far the frames of this machine may lie from the frames that the networks were trained on.
 GOLDEN_TOLERANCE_DB = 1e-3
 # One window and three hops of the longest that a front end may have.
 MAX_GOLDEN_SAMPLES = 4 * MAX_WINDOW_SAMPLES
-
-_SEAL_PREFIX = b"asc-edge bundle sha256:"
-_SEAL_BYTES = len(_SEAL_PREFIX) + 64
 
 
 @dataclass(frozen=True)
@@ -81,14 +95,17 @@ class Bundle:
         """
         path = Path(path)
         data = _read_file(path)
-        sha256 = _check_seal(data, path)
-        files = _unpack(data, path)
+        sha256 = check_seal(data, path)
+        files = unpack(data, path)
         manifest = parse_manifest(files.pop(MANIFEST_NAME, b""), path.name)
         _check_files(files, manifest, path)
         fusion = _load_fusion(files[manifest.fusion], manifest, path)
         for name, config in manifest.front_ends.items():
             _check_golden(name, config, files, path)
-        return cls(path=path, manifest=manifest, fusion=fusion, sha256=sha256, _files=files)
+        bundle = cls(path=path, manifest=manifest, fusion=fusion, sha256=sha256, _files=files)
+        for member in manifest.members:
+            bundle.member_colours(member)
+        return bundle
 
     @property
     def name(self) -> str:
@@ -152,6 +169,22 @@ class Bundle:
         """The linear SVM of an embedding member, or None where the network itself gives posteriors."""
         return None if member.svm is None else LinearSvm.from_npz(self.read(member.svm))
 
+    def member_colours(self, member: MemberSpec) -> NDArray[np.uint8] | None:
+        """Colours (n, 3) of the images that a member is fed, or None where it is fed none.
+
+        Raises
+        ------
+        BundleError
+            When the file of colours that it names holds none.
+        """
+        if member.image is None:
+            return None
+        name = member.image.colour_file
+        try:
+            return member.image.colours(None if name is None else self.read(name))
+        except ConfigError as error:
+            raise BundleError(f"{self.path}: {name}: {error}") from None
+
 
 def write_bundle(
     path: str | os.PathLike[str], manifest: Mapping[str, Any], files: Mapping[str, bytes]
@@ -182,7 +215,7 @@ def write_bundle(
     full["members"] = [asdict(m) if isinstance(m, MemberSpec) else dict(m) for m in manifest["members"]]
     full["files"] = {name: _entry(data) for name, data in sorted(content.items())}
     text = json.dumps(full, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    data = _pack({MANIFEST_NAME: text.encode(), **dict(sorted(content.items()))})
+    data = pack({MANIFEST_NAME: text.encode(), **content})
     write_atomically(path, data, check=Bundle.open)
 
 
@@ -202,60 +235,16 @@ def _read_file(path: Path) -> bytes:
         raise BundleError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def _check_seal(data: bytes, path: Path) -> str:
-    seal = data[-_SEAL_BYTES:]
-    if not data.startswith(b"PK\x03\x04"):
-        raise BundleError(f"{path}: not an asc-edge bundle")
-    if not seal.startswith(_SEAL_PREFIX):
-        raise BundleError(f"{path}: damaged or cut off: its SHA-256 seal is missing; copy the bundle again")
-    digest = hashlib.sha256(data[:-_SEAL_BYTES]).hexdigest()
-    if seal[len(_SEAL_PREFIX) :] != digest.encode():
-        raise BundleError(f"{path}: damaged: its content doesn't match its SHA-256 seal; copy it again")
-    return digest
-
-
-def _pack(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.external_attr = 0o644 << 16
-            # ZipInfo takes the writing machine's system into the header: pinned, for equal bytes everywhere.
-            info.create_system = 3
-            archive.writestr(info, content)
-        # The length of the comment is part of what is sealed, so it is reserved before it is known.
-        archive.comment = bytes(_SEAL_BYTES)
-    body = buffer.getvalue()[:-_SEAL_BYTES]
-    return body + _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode()
-
-
-def _unpack(data: bytes, path: Path) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            # Names are printed: no control character may reach the terminal that way.
-            if not all(entry.filename.isprintable() for entry in entries):
-                raise BundleError(f"{path}: holds a file whose name is not printable")
-            if len({entry.filename for entry in entries}) != len(entries):
-                raise BundleError(f"{path}: holds two files of one name")
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise BundleError(f"{path}: is compressed; the files of a bundle are stored as they are")
-            return {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(f"{path}: not a readable bundle: {error}") from None
-
-
 def _check_files(files: Mapping[str, bytes], manifest: Manifest, path: Path) -> None:
     if files.keys() != manifest.files.keys():
         odd = ", ".join(sorted(files.keys() ^ manifest.files.keys()))
         raise BundleError(f"{path}: manifest and content differ in {odd}")
     for name, data in files.items():
         if hashlib.sha256(data).hexdigest() != manifest.files[name]:
-            raise BundleError(f"{path}: {name} doesn't match its SHA-256 in the manifest")
-    needed = {manifest.fusion}
-    needed |= {name for member in manifest.members for name in (member.network, member.svm) if name}
+            raise BundleError(
+                f"{path}: {name} doesn't match its SHA-256 in the manifest; get the bundle anew"
+            )
+    needed = {manifest.fusion, *(name for member in manifest.members for name in member.files)}
     missing = needed - files.keys()
     if missing:
         raise BundleError(f"{path}: lacks {', '.join(sorted(missing))}, which its manifest names")
@@ -293,9 +282,9 @@ def _check_golden(name: str, config: LogMelConfig, files: Mapping[str, bytes], p
     if stored is None:
         raise BundleError(f"{path}: lacks the golden vectors of its front end {name!r}")
     try:
-        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
-            samples: NDArray[np.int16] = arrays["samples"]
-            expected: NDArray[np.float32] = arrays["frames"]
+        arrays = read_npz(stored, ("samples", "frames"))
+        samples: NDArray[np.int16] = arrays["samples"]
+        expected: NDArray[np.float32] = arrays["frames"]
         if samples.ndim != 1 or samples.size > MAX_GOLDEN_SAMPLES or expected.dtype != np.float32:
             raise BundleError("they are no short signal and its frames")
         frames = log_mel(samples, config)

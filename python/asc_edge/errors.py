@@ -56,3 +56,7 @@ class BundleError(AscEdgeError, ValueError):
 
 class EngineError(AscEdgeError):
     """No inference engine for this network is installed, or it refused the network."""
+
+
+class BenchError(AscEdgeError):
+    """Something stopped a measurement, so that there are no figures."""

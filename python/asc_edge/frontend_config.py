@@ -250,6 +250,17 @@ class LogMelConfig:
             return 1.0 / self.scale
         return (20.0 if self.spectrum == "magnitude" else 10.0) / math.log(10.0) / self.scale
 
+    @property
+    def is_plain_db(self) -> bool:
+        """Whether cells are in dB one for one, of frames that come out of a stream as it goes on.
+
+        Examples
+        --------
+        >>> LogMelConfig().is_plain_db, LogMelConfig(centred=True).is_plain_db
+        (True, False)
+        """
+        return self.level == "db" and self.scale == 1.0 and not self.centred
+
     def frames(self, n_samples: int) -> int:
         """Frames of a clip of `n_samples` samples, of which a pre-emphasis takes one.
 

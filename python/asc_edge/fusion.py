@@ -8,7 +8,6 @@ sigmoid, one a class) for the posteriors. Models are stored as ``.npz`` without 
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import numpy as np
 from asc_edge import _core
 from asc_edge._checks import check_dtype, in_memory
 from asc_edge.errors import AudioFormatError, BundleError, ConfigError, NonFiniteError
+from asc_edge.npz import read_npz
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -255,24 +255,8 @@ def _write_npz(arrays: dict[str, NDArray[np.float64]]) -> bytes:
 
 
 def _read_npz(data: bytes, names: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
-    """The named arrays, and no others, of an uncompressed ``.npz``."""
-    arrays = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            for member in members:
-                if member.compress_type != zipfile.ZIP_STORED:
-                    raise BundleError(f"{member.filename} is compressed: store it uncompressed")
-            for member in members:
-                with archive.open(member) as file:
-                    arrays[member.filename] = np.lib.format.read_array(file, allow_pickle=False)
-    except BundleError:
-        raise
-    except Exception as error:  # whatever a reader may throw at damaged bytes
-        raise BundleError(f"this model is damaged ({error}): get the bundle again") from None
-    if sorted(arrays) != sorted(f"{name}.npy" for name in names) or len(members) != len(names):
-        raise BundleError(f"this model holds {', '.join(arrays)}: it must hold {', '.join(names)}")
+    arrays = read_npz(data, names)
     for name, array in arrays.items():
         if array.dtype != np.dtype("<f8"):
             raise BundleError(f"{name} has dtype {array.dtype}: it must be float64")
-    return {name: arrays[f"{name}.npy"] for name in names}
+    return arrays

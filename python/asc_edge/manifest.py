@@ -5,18 +5,60 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from asc_edge._checks import is_finite_number
 from asc_edge.errors import BundleError, ConfigError
 from asc_edge.frontend import LogMelConfig
+from asc_edge.images import ImageSpec
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MemberKind = Literal["posterior", "embedding_svm"]
+MemberInput = Literal["picture", "frames", "level", "image"]
+Precision = Literal["float32", "int8"]
+
+_KINDS = get_args(MemberKind)
+_INPUTS = get_args(MemberInput)
+_PRECISIONS = get_args(Precision)
+# What came with schema 2. A reader of schema 1 looks over these, so that there they would mean nothing.
+_SECOND_SCHEMA_KEYS = ("input", "precision", "stream", "image")
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """A network in two parts, so that what was computed for old frames needn't be computed again.
+
+    Attributes
+    ----------
+    trunk : str
+        File name of the part that sees frames: (n, 1, mels, chunk_frames) -> (n, features, chunk_columns),
+        with ``chunk_columns = (chunk_frames - context_frames) / stride_frames``. A column depends on the
+        ``context_frames + stride_frames`` frames under it alone.
+    head : str
+        File name of the part that sees the window's columns: (n, features, columns) -> (n, outputs).
+    chunk_frames, context_frames, stride_frames : int
+        Frames of one call of the trunk, those among them that it shares with the chunk before, and frames
+        between two columns.
+    columns : int
+        Columns of a whole window. The last one ends with the window's last frame; frames at the window's
+        start that fill no column are in none.
+    """
+
+    trunk: str
+    head: str
+    chunk_frames: int
+    context_frames: int
+    stride_frames: int
+    columns: int
+
+    @property
+    def chunk_columns(self) -> int:
+        """Columns that one call of the trunk gives."""
+        return (self.chunk_frames - self.context_frames) // self.stride_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +72,47 @@ class MemberSpec:
         Whether the network ends in class posteriors, or in an embedding that ``svm`` scores.
     front_end : str
         Which of the bundle's front ends feeds it.
-    floor_db : float < 0
-        Floor of the picture, relative to the window's maximum.
+    floor_db : float < 0, or None
+        Floor of a picture, relative to the window's maximum, or of levels, absolute; None for bare frames and
+        for images, whose floor is a part of ``image``.
     network : str
         File name of the network inside the bundle.
     outputs : int
         How many numbers it gives to the fusion.
     svm : str or None
         File name of the linear SVM inside the bundle.
+    input : {"picture", "frames", "level", "image"}
+        What the network is fed: pictures, whose maximum is 0 dB; the front end's bare frames, as networks of
+        other authors want them; levels in dB above an absolute floor, over 20; or colour images, as networks
+        for photographs want them. See `asc_edge.window` and `asc_edge.images`.
+    precision : {"float32", "int8"}
+        What the network computes in; for people alone.
+    stream : StreamSpec or None
+        The same network in two parts, for streams. Only levels can be computed so: a picture's cells all
+        change with the window's maximum.
+    image : ImageSpec or None
+        How images are drawn, where these are what the network is fed.
     """
 
     name: str
     kind: MemberKind
     front_end: str
-    floor_db: float
+    floor_db: float | None
     network: str
     outputs: int
     svm: str | None = None
+    input: MemberInput = "picture"
+    precision: Precision = "float32"
+    stream: StreamSpec | None = None
+    image: ImageSpec | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all files of the bundle that the member needs."""
+        parts = () if self.stream is None else (self.stream.trunk, self.stream.head)
+        colours = None if self.image is None else self.image.colour_file
+        others = (name for name in (self.svm, *parts, colours) if name is not None)
+        return (self.network, *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +174,19 @@ def _parse(raw: dict[str, Any]) -> Manifest:
     front_ends = {
         str(name): _front_end(str(name), value) for name, value in _get(raw, "front_ends", dict).items()
     }
-    members = tuple(_member(value, front_ends, len(labels)) for value in _get(raw, "members", list))
+    window_s, sample_rate_hz = _number(raw, "window_s"), _get(raw, "sample_rate_hz", int)
+    _check_times(window_s, _number(raw, "hop_s"), sample_rate_hz, front_ends)
+    frame = _Frame(schema, front_ends, len(labels), round(window_s * sample_rate_hz))
+    members = tuple(_member(value, frame) for value in _get(raw, "members", list))
     if not members:
         raise BundleError("manifest: no members")
-    manifest = Manifest(
+    return Manifest(
         name=_get(raw, "name", str),
         version=_get(raw, "version", str),
         labels=labels,
         labels_not_covered=_names(raw, "labels_not_covered"),
-        sample_rate_hz=_get(raw, "sample_rate_hz", int),
-        window_s=_number(raw, "window_s"),
+        sample_rate_hz=sample_rate_hz,
+        window_s=window_s,
         hop_s=_number(raw, "hop_s"),
         silence_db=_number(raw, "silence_db"),
         front_ends=front_ends,
@@ -126,18 +195,28 @@ def _parse(raw: dict[str, Any]) -> Manifest:
         files={str(name): _sha256(str(name), value) for name, value in _get(raw, "files", dict).items()},
         raw=raw,
     )
-    _check_times(manifest)
-    return manifest
 
 
-def _check_times(manifest: Manifest) -> None:
-    if not 0.0 < manifest.hop_s <= manifest.window_s <= 120.0:
-        raise BundleError(f"manifest: impossible window_s {manifest.window_s} and hop_s {manifest.hop_s}")
-    for name, config in manifest.front_ends.items():
-        if config.sample_rate_hz != manifest.sample_rate_hz:
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What members must fit into."""
+
+    schema: int
+    front_ends: Mapping[str, LogMelConfig]
+    labels: int
+    window_samples: int
+
+
+def _check_times(
+    window_s: float, hop_s: float, sample_rate_hz: int, front_ends: Mapping[str, LogMelConfig]
+) -> None:
+    if not 0.0 < hop_s <= window_s <= 120.0:
+        raise BundleError(f"manifest: impossible window_s {window_s} and hop_s {hop_s}")
+    for name, config in front_ends.items():
+        if config.sample_rate_hz != sample_rate_hz:
             raise BundleError(f"manifest: front end {name!r} runs at another rate than the bundle")
-        if config.frames(round(manifest.window_s * manifest.sample_rate_hz)) < 1:
-            raise BundleError(f"manifest: front end {name!r} has no frame in {manifest.window_s} s")
+        if config.frames(round(window_s * sample_rate_hz)) < 1:
+            raise BundleError(f"manifest: front end {name!r} has no frame in {window_s} s")
 
 
 def _front_end(name: str, value: object) -> LogMelConfig:
@@ -149,40 +228,116 @@ def _front_end(name: str, value: object) -> LogMelConfig:
         raise BundleError(f"needs a front end {name!r} that this asc-edge can't compute: {error}") from None
 
 
-def _member(value: object, front_ends: Mapping[str, LogMelConfig], labels: int) -> MemberSpec:
+def _member(value: object, manifest: _Frame) -> MemberSpec:
     if not isinstance(value, dict):
         raise BundleError("manifest: a member is not an object")
     name = _get(value, "name", str)
     kind = _get(value, "kind", str)
-    if kind not in ("posterior", "embedding_svm"):
+    if kind not in _KINDS:
         raise BundleError(f"has a member {name!r} of the unknown kind {kind!r}; upgrade asc-edge to use it")
     svm = None if value.get("svm") is None else _get(value, "svm", str)
     if (kind == "embedding_svm") != bool(svm):
         raise BundleError(f"manifest: member {name!r} of kind {kind!r} and svm {svm!r} don't fit")
+    later = [key for key in _SECOND_SCHEMA_KEYS if key in value]
+    if manifest.schema == 1 and later:
+        raise BundleError(f"manifest: member {name!r} has {later[0]}, which schema 1 doesn't know")
     member = MemberSpec(
         name=name,
         kind=cast(MemberKind, kind),
         front_end=_get(value, "front_end", str),
-        floor_db=_number(value, "floor_db"),
+        floor_db=None if value.get("floor_db") is None else _number(value, "floor_db"),
         network=_get(value, "network", str),
         outputs=_get(value, "outputs", int),
         svm=svm,
+        input=cast(MemberInput, _one_of(value, "input", _INPUTS, name)),
+        precision=cast(Precision, _one_of(value, "precision", _PRECISIONS, name)),
+        stream=_stream(value.get("stream"), name),
+        image=_image(value.get("image"), name),
     )
-    if member.front_end not in front_ends:
+    if member.front_end not in manifest.front_ends:
         raise BundleError(f"manifest: member {name!r} names the unknown front end {member.front_end!r}")
-    config = front_ends[member.front_end]
-    # A picture is drawn from cells in dB, and of a stream that doesn't end: nobody calls `finish`.
-    if config.level != "db" or config.scale != 1.0 or config.centred:
-        raise BundleError(
-            f"has a member {name!r} whose front end {member.front_end!r} is centred or not in plain dB, from "
-            "which this asc-edge can't draw its picture; upgrade asc-edge to use it"
-        )
-    if member.floor_db >= 0.0:
-        raise BundleError(f"manifest: member {name!r} has floor_db {member.floor_db}, which is not below 0")
+    config = manifest.front_ends[member.front_end]
+    _check_input(member, config)
+    if member.stream is not None:
+        _check_stream(member, member.stream, config.frames(manifest.window_samples))
     # One decision value serves two labels: scikit-learn's binary case.
-    if member.outputs != labels and not (member.outputs == 1 and labels == 2):
-        raise BundleError(f"manifest: member {name!r} gives {member.outputs} outputs for {labels} labels")
+    if member.outputs != manifest.labels and not (member.outputs == 1 and manifest.labels == 2):
+        raise BundleError(
+            f"manifest: member {name!r} gives {member.outputs} outputs for {manifest.labels} labels"
+        )
     return member
+
+
+def _check_input(member: MemberSpec, config: LogMelConfig) -> None:
+    where = f"member {member.name!r}"
+    if (member.input == "image") != (member.image is not None):
+        raise BundleError(f"manifest: {where}: an image and the input {member.input} don't fit")
+    if member.input == "frames":
+        if member.floor_db is not None:
+            raise BundleError(f"manifest: {where} is fed bare frames, which have no floor_db")
+        return
+    # Pictures and levels are drawn from cells in dB, and of a stream that doesn't end: nobody calls `finish`.
+    if not config.is_plain_db:
+        raise BundleError(
+            f"has a {where} whose front end {member.front_end!r} is centred or not in plain dB, from which "
+            f"no {member.input} can be drawn; such a member needs the input frames"
+        )
+    if member.input == "image":
+        if member.floor_db is not None:
+            raise BundleError(f"manifest: {where} is fed images, whose floor_db belongs to image")
+        return
+    if member.floor_db is None:
+        raise BundleError(f"manifest: {where} needs a floor_db for its {member.input}")
+    if not -1000.0 <= member.floor_db <= -1.0:
+        raise BundleError(f"manifest: {where} has floor_db {member.floor_db}, which is not from -1000 to -1")
+
+
+def _stream(value: object, member: str) -> StreamSpec | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise BundleError(f"manifest: stream of member {member!r} is not an object")
+    sizes = {
+        key: _get(value, key, int) for key in ("chunk_frames", "context_frames", "stride_frames", "columns")
+    }
+    return StreamSpec(trunk=_get(value, "trunk", str), head=_get(value, "head", str), **sizes)
+
+
+def _image(value: object, member: str) -> ImageSpec | None:
+    if value is None:
+        return None
+    try:
+        return ImageSpec.from_dict(cast(Mapping[str, Any], value))
+    except ConfigError as error:
+        raise BundleError(f"manifest: image of member {member!r}: {error}") from None
+
+
+def _check_stream(member: MemberSpec, stream: StreamSpec, window_frames: int) -> None:
+    where = f"manifest: stream of member {member.name!r}"
+    if member.input != "level":
+        raise BundleError(f"{where}: input {member.input} can't be computed in parts, only level can")
+    new_frames = stream.chunk_frames - stream.context_frames
+    whole = stream.stride_frames >= 1 and stream.context_frames >= 0 and new_frames >= 1
+    if not whole or new_frames % stream.stride_frames:
+        raise BundleError(
+            f"{where}: {stream.chunk_frames} chunk_frames less {stream.context_frames} context_frames are no "
+            f"columns of {stream.stride_frames} stride_frames"
+        )
+    if stream.chunk_frames > window_frames:
+        raise BundleError(f"{where}: a chunk is longer than the window of {window_frames} frames")
+    columns = (window_frames - stream.context_frames) // stream.stride_frames
+    if stream.columns != columns:
+        raise BundleError(f"{where}: {stream.columns} columns where the window has {columns}")
+
+
+def _one_of(raw: Mapping[str, Any], key: str, known: tuple[str, ...], member: str) -> str:
+    """One of the known values; the first of them where there is none."""
+    value = known[0] if key not in raw else _get(raw, key, str)
+    if value not in known:
+        raise BundleError(
+            f"has a member {member!r} of the unknown {key} {value!r}; upgrade asc-edge to use it"
+        )
+    return value
 
 
 def _get(raw: Mapping[str, Any], key: str, kind: type[T]) -> T:

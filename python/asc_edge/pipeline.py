@@ -7,20 +7,20 @@ however the input is cut into blocks, and the first decision on a clip of one wi
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asc_edge.assembly import assemble
 from asc_edge.audio.array import ArrayHealth, ChannelStatus
 from asc_edge.audio.samples import Samples
-from asc_edge.bundle import Bundle, MemberSpec
-from asc_edge.engines import Engine, load_engine
+from asc_edge.bundle import Bundle
+from asc_edge.engines import Engine
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
-from asc_edge.frontend import FrameWindow, LogMelConfig, LogMelStream
-from asc_edge.fusion import LinearSvm
+from asc_edge.streaming import StreamReport
 
 State = Literal["ok", "silent", "no_input"]
 
@@ -60,31 +60,6 @@ class Decision:
     members: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _FrontEnd:
-    """One stream of frames and its window, shared by all members that ask for the same configuration."""
-
-    stream: LogMelStream
-    window: FrameWindow
-
-
-@dataclass(frozen=True)
-class _Member:
-    spec: MemberSpec
-    front_end: _FrontEnd
-    engine: Engine
-    svm: LinearSvm | None
-
-    def outputs(self, voters: Sequence[int]) -> NDArray[np.float64]:
-        """Mean over the voting channels of this member's posteriors or decision values, shape (outputs,)."""
-        pictures = self.front_end.window.picture(self.spec.floor_db)[list(voters), np.newaxis]
-        rows: NDArray[np.float64] = self.engine.run(np.ascontiguousarray(pictures)).astype(np.float64)
-        if self.svm is not None:
-            rows = self.svm.decision_function(rows)
-        mean: NDArray[np.float64] = rows.mean(axis=0)
-        return mean
-
-
 class Pipeline:
     """The runner's heart: samples in, decisions out.
 
@@ -96,6 +71,9 @@ class Pipeline:
         Seconds between decisions; the bundle's own hop by default.
     threads : int
         How many threads an inference may use.
+    cache : bool
+        Keep what networks in two parts have computed of frames that are still in the window. The answers are
+        the same to 1e-4 without; only the work is more.
 
     Attributes
     ----------
@@ -117,7 +95,13 @@ class Pipeline:
     """
 
     def __init__(
-        self, bundle: Bundle, channels: int = 1, hop_s: float | None = None, threads: int = 1
+        self,
+        bundle: Bundle,
+        channels: int = 1,
+        hop_s: float | None = None,
+        threads: int = 1,
+        *,
+        cache: bool = True,
     ) -> None:
         rate = bundle.sample_rate_hz
         self.bundle = bundle
@@ -128,19 +112,13 @@ class Pipeline:
         self._hop_samples = round(self.hop_s * rate)
         if self._hop_samples < 1:
             raise ConfigError(f"hop_s must be positive, not {hop_s}")
-        front_ends = {
-            config: self._make_front_end(config)
-            for config in dict.fromkeys(bundle.front_ends[member.front_end] for member in bundle.members)
-        }
-        self._front_ends = tuple(front_ends.values())
-        self._members = tuple(
-            _Member(
-                spec=member,
-                front_end=front_ends[bundle.front_ends[member.front_end]],
-                engine=load_engine(member.network, bundle.read(member.network), threads),
-                svm=bundle.member_svm(member),
-            )
-            for member in bundle.members
+        self._system = assemble(
+            bundle,
+            channels=channels,
+            window_samples=self._window_samples,
+            hop_samples=self._hop_samples,
+            threads=threads,
+            cache=cache,
         )
         self._health = ArrayHealth(channels, rate, bundle.window_s)
         self.decisions = 0
@@ -148,9 +126,15 @@ class Pipeline:
         self._position = 0
         self._next_due = self._window_samples
 
-    def _make_front_end(self, config: LogMelConfig) -> _FrontEnd:
-        frames = config.frames(self._window_samples)
-        return _FrontEnd(LogMelStream(config, self.channels), FrameWindow(self.channels, config.mels, frames))
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """All loaded networks by their file in the bundle."""
+        return self._system.engines
+
+    @property
+    def streams(self) -> tuple[StreamReport, ...]:
+        """How each member with a network in two parts is computed, and what that has taken so far."""
+        return self._system.streams
 
     def push(self, block: Samples, *, decide: bool = True) -> list[Decision]:
         """Hear a block of samples.
@@ -202,7 +186,7 @@ class Pipeline:
         if samples > MAX_BRIDGED_GAP_S * self.sample_rate_hz:
             self._empty()
             self._next_due = self._position + self._window_samples
-        elif not all(front_end.window.full for front_end in self._front_ends):
+        elif not self._system.full:
             # The first window waits until it holds as many samples as every other.
             self._next_due += samples
         else:
@@ -219,9 +203,7 @@ class Pipeline:
         self._next_due = self._window_samples
 
     def _empty(self) -> None:
-        for front_end in self._front_ends:
-            front_end.stream.reset()
-            front_end.window.clear()
+        self._system.clear()
         self._health = ArrayHealth(self.channels, self.sample_rate_hz, self.bundle.window_s)
 
     def _check(self, block: Samples) -> None:
@@ -235,8 +217,10 @@ class Pipeline:
 
     def _hear(self, piece: Samples) -> None:
         self._health.update(piece)
-        for front_end in self._front_ends:
-            front_end.window.push(front_end.stream.push(piece))
+        if self._system.samples is not None:
+            self._system.samples.push(piece)
+        for front_end in self._system.front_ends.values():
+            front_end.push(piece)
         self._position += len(piece)
 
     def _decide(self) -> Decision:
@@ -251,7 +235,7 @@ class Pipeline:
         elif self._is_silent(voters):
             state = "silent"
         else:
-            outputs = {member.spec.name: member.outputs(voters) for member in self._members}
+            outputs = {member.spec.name: member.outputs(voters) for member in self._system.members}
             stacked = np.concatenate(list(outputs.values()))[np.newaxis]
             values = self.bundle.fusion.predict_proba(stacked)[0]
             posterior = dict(zip(self.bundle.labels, values.tolist(), strict=True))
@@ -266,8 +250,8 @@ class Pipeline:
         )
 
     def _is_silent(self, voters: Sequence[int]) -> bool:
-        peaks_db = self._front_ends[0].window.peak_db()
-        return float(np.max(peaks_db[list(voters)])) < self.bundle.silence_db
+        """Whether no voting channel has a cell above the bundle's level, in dB re a full-scale sine."""
+        return float(np.max(self._system.silence.peaks()[list(voters)])) < self.bundle.silence_db
 
 
 def _voters(channels: Sequence[ChannelStatus]) -> list[int]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from asc_edge import _core
-from asc_edge._checks import MAX_CHANNELS, MAX_MELS, check_cells, check_floor_db, check_whole, not_shared
+from asc_edge._checks import (
+    MAX_CHANNELS,
+    MAX_MELS,
+    check_cells,
+    check_dtype,
+    check_floor_db,
+    check_whole,
+    not_shared,
+)
 from asc_edge.errors import AudioFormatError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MAX_FRAMES = 1 << 16
+# Brings what microphones give, some 80 dB wide, to the range that networks like.
+LEVEL_DB_PER_UNIT = 20.0
 
 
 class FrameWindow:
@@ -145,3 +156,38 @@ def picture(frames_db: NDArray[np.float32], floor_db: float) -> NDArray[np.float
     """
     frames_db = check_cells(frames_db, "frames_db")
     return _core.picture(frames_db, check_floor_db(floor_db))
+
+
+def level(frames_db: NDArray[np.float32], floor_db: float) -> NDArray[np.float32]:
+    """Turn log-mel cells into levels: ``max(dB, floor_db) / 20``.
+
+    Unlike in a picture a cell depends on no other, so that what a network has computed of a frame stays true
+    for as long as the frame is in the window. How loud the recording is does matter.
+
+    Parameters
+    ----------
+    frames_db
+        float32 in dB, of any shape.
+    floor_db
+        Absolute level in dB, negative, to which lower cells are raised.
+
+    Returns
+    -------
+    levels of the same shape.
+
+    Raises
+    ------
+    AudioFormatError
+        If the dtype is wrong.
+    ConfigError
+        If `floor_db` is not a level from -1000 to -1 dB.
+
+    Examples
+    --------
+    >>> level(np.array([-140.0, -40.0, 0.0], np.float32), floor_db=-100.0)
+    array([-5., -2.,  0.], dtype=float32)
+    """
+    check_dtype(frames_db, "frames_db", ("float32",))
+    levels = np.maximum(frames_db, np.float32(check_floor_db(floor_db)))
+    levels /= np.float32(LEVEL_DB_PER_UNIT)
+    return levels

@@ -23,6 +23,7 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["asc_edge", "zipfile", "numpy.lib"]):
+    from asc_edge import archive
     from asc_edge import bundle as bundle_module
     from asc_edge.bundle import Bundle
     from asc_edge.errors import AscEdgeError
@@ -155,11 +156,11 @@ def edited_bundle(provider: Any) -> bytes:
             edit_files(provider, files)
     if provider.ConsumeIntInRange(0, 9) < 9:
         rehash(files)
-    data = bundle_module._pack(files)
+    data = archive.pack(files)
     if provider.ConsumeIntInRange(0, 2) == 2:
-        data = edit_bytes(provider, data[: -bundle_module._SEAL_BYTES])
+        data = edit_bytes(provider, data[: -archive.SEAL_BYTES])
         if provider.ConsumeIntInRange(0, 9) < 9:
-            data += bundle_module._SEAL_PREFIX + hashlib.sha256(data).hexdigest().encode()
+            data = archive.seal(data)
     return data
 
 

@@ -53,14 +53,16 @@ def ablate(recipe: Recipe, options: RunOptions, only: list[str] | None = None) -
 
 
 def variant_recipe(recipe: Recipe, variant: VariantConfig) -> Recipe:
-    """The ablation's member alone, trained as the ablation says, with the variant's switches changed."""
+    """The ablation's member, and who teaches it, trained as the ablation and the variant say."""
     assert recipe.ablation is not None
     config = recipe.ablation
-    alone = replace(
-        recipe.without({member.name for member in recipe.members} - {config.member}), ship="", ablation=None
-    )
+    teaching = recipe.member(config.member).teaching
+    kept = {config.member, *(teaching.members if teaching is not None else ())}
+    alone = replace(recipe.without({other.name for other in recipe.members} - kept), ship="", ablation=None)
     values: dict[str, Any] = recipe_values(alone)
-    member = values["members"][0]
+    member = next(member for member in values["members"] if member["name"] == config.member)
+    if variant.teaching:
+        member["teaching"] = {**(member["teaching"] or {}), **variant.teaching}
     member["training"] |= config.training | variant.training
     member["network"] |= config.network | variant.network
     if member["kind"] == "posterior":

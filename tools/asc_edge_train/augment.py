@@ -83,9 +83,16 @@ def augment_frames(
 
 
 def augment_pictures(
-    pictures: np.ndarray, targets: np.ndarray, config: TrainingConfig, rng: np.random.Generator
+    pictures: np.ndarray,
+    targets: np.ndarray,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    lowest: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is done to a batch of pictures (n, 1, mels, frames) and their targets (n, classes)."""
+    """What is done to a batch of pictures (n, 1, mels, frames) and their targets (n, classes).
+
+    ``lowest`` is what a cell is in which nothing is heard: 0, but in levels.
+    """
     if config.mixing_kind != "power" and rng.random() < config.mixing:
         mix = mix_up if config.mixing_kind == "mixup" else mix_between_classes
         partners = rng.permutation(len(pictures))
@@ -96,30 +103,43 @@ def augment_pictures(
         pictures = mix_styles(pictures, partners, ratios)
     if config.frequency_masks:
         masks = (config.frequency_masks, config.frequency_mask_mels)
-        pictures = mask_mels(pictures, *masks, rng, config.mask_fill)
+        pictures = mask_mels(pictures, *masks, rng, config.mask_fill, lowest=lowest)
     if config.time_masks:
         masks = (config.time_masks, config.time_mask_frames)
-        pictures = mask_times(pictures, *masks, rng, config.mask_fill)
+        pictures = mask_times(pictures, *masks, rng, config.mask_fill, lowest=lowest)
     return pictures, targets
 
 
 def mask_mels(
-    pictures: np.ndarray, masks: int, width: int, rng: np.random.Generator, fill: str = "zero"
+    pictures: np.ndarray,
+    masks: int,
+    width: int,
+    rng: np.random.Generator,
+    fill: str = "zero",
+    *,
+    lowest: float = 0.0,
 ) -> np.ndarray:
     """Blank up to ``width`` neighbouring mel bands, ``masks`` times per picture (n, 1, mels, frames).
 
-    SpecAugment (Park et al. 2019, section 2). ``fill``: with 0 or, ``"mean"``, with the picture's mean.
+    SpecAugment (Park et al. 2019, section 2). ``fill``: with 0 (in levels, with what the floor is) or,
+    ``"mean"``, with the picture's mean.
     """
     blank = _draw_masks(len(pictures), pictures.shape[2], masks, width, rng)
-    return _fill(pictures, blank[:, None, :, None], fill)
+    return _fill(pictures, blank[:, None, :, None], fill, lowest)
 
 
 def mask_times(
-    pictures: np.ndarray, masks: int, width: int, rng: np.random.Generator, fill: str = "zero"
+    pictures: np.ndarray,
+    masks: int,
+    width: int,
+    rng: np.random.Generator,
+    fill: str = "zero",
+    *,
+    lowest: float = 0.0,
 ) -> np.ndarray:
     """Blank up to ``width`` neighbouring frames; otherwise as `mask_mels`."""
     blank = _draw_masks(len(pictures), pictures.shape[3], masks, width, rng)
-    return _fill(pictures, blank[:, None, None, :], fill)
+    return _fill(pictures, blank[:, None, None, :], fill, lowest)
 
 
 def _draw_masks(count: int, size: int, masks: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -133,8 +153,8 @@ def _draw_masks(count: int, size: int, masks: int, width: int, rng: np.random.Ge
     return blank
 
 
-def _fill(pictures: np.ndarray, blank: np.ndarray, fill: str) -> np.ndarray:
-    filling = pictures.mean(axis=(1, 2, 3), keepdims=True) if fill == "mean" else np.float32(0.0)
+def _fill(pictures: np.ndarray, blank: np.ndarray, fill: str, lowest: float) -> np.ndarray:
+    filling = pictures.mean(axis=(1, 2, 3), keepdims=True) if fill == "mean" else np.float32(lowest)
     return np.where(blank, filling, pictures)
 
 

@@ -3,83 +3,230 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from asc_edge.bundle import Bundle, write_bundle
+from asc_edge.frontend import LogMelConfig
+from asc_edge.fusion import LinearSvm
 from asc_edge.manifest import MemberSpec
+from asc_edge_train.card import model_card
 from asc_edge_train.clips import Clip, licence_family
-from asc_edge_train.export import export_onnx
+from asc_edge_train.exporting import export_onnx, module_to_onnx
+from asc_edge_train.exporting.stream_parts import StreamParts, make_stream_parts
 from asc_edge_train.figures import score_table
+from asc_edge_train.frozen import (
+    FrozenTask,
+    ShippedTask,
+    foreign_networks,
+    front_end_names,
+    frozen_costs,
+    frozen_task,
+)
 from asc_edge_train.fusing import FusedScores
 from asc_edge_train.members import MemberScores
 from asc_edge_train.models import multiply_accumulates, parameter_count
 from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_network
-from asc_edge_train.recipe import fingerprint
+from asc_edge_train.recipe import MemberConfig, fingerprint
 from asc_edge_train.run import Run
 from asc_edge_train.storage import is_stamped, stamp
 
-__all__ = ["attribution", "describe_bundle", "heard_recordings", "make_bundle"]
+__all__ = [
+    "ShippedNetwork",
+    "attribution",
+    "describe_bundle",
+    "heard_recordings",
+    "make_bundle",
+    "shipped_tasks",
+    "stream_parts",
+    "write_system",
+]
 
 # One recording per line, so that an evaluation can tell which clips a bundle was trained on.
 RECORDINGS_NAME = "recordings.txt"
 
 # Raised when what a bundle holds changes.
-_VERSION = 4
+_VERSION = 5
 
 
 def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) -> Path:
     """Export the networks of the fusion that ships and write ``<recipe>.ascb``; returns its path."""
     recipe = run.recipe
     path = run.options.out / f"{recipe.name}.ascb"
-    system = next(system for system in recipe.fusions if system.name == fused.name)
-    tasks = {name: _shipped_task(run, members[name]) for name in system.members}
+    tasks = shipped_tasks(run, members, fused)
     key = fingerprint(_VERSION, fused.key, [task.key for task in tasks.values()], _facts(run))
     if is_stamped(path, key):
         Bundle.open(path)
         return path
-    files: dict[str, bytes] = {
-        "fusion.npz": fused.fusion.to_npz(),
-        "ATTRIBUTION.md": attribution(run.clips, recipe.name).encode(),
-        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in run.clips})).encode(),
-    }
-    specs, costs = [], {}
+    networks = {}
     for name, task in tasks.items():
-        member, svm = task.member, members[name].svm
-        config = recipe.front_ends[member.front_end]
-        frames = config.frames(round(recipe.window_s * recipe.sample_rate_hz))
-        network = load_network(task, config.mels)
-        costs[name] = {
-            "parameters": parameter_count(network),
-            "multiply_accumulates": multiply_accumulates(network, config.mels, frames),
-        }
-        files[f"{name}.onnx"] = export_onnx(network, member.kind, config.mels, frames)
-        if svm is not None:
-            files[f"{name}.npz"] = svm.to_npz()
-        assert member.floor_db is not None
-        specs.append(
-            MemberSpec(
-                name=name,
-                kind=member.kind,  # type: ignore[arg-type]
-                front_end=member.front_end,
-                floor_db=member.floor_db,
-                network=f"{name}.onnx",
-                outputs=len(recipe.labels) if svm is None else svm.outputs,
-                svm=None if svm is None else f"{name}.npz",
-            )
-        )
-    write_bundle(path, _manifest(run, fused, specs, costs), files)
+        if isinstance(task, FrozenTask):
+            data = module_to_onnx(task.module(), task.shape, dynamic_time=False)
+            networks[name] = ShippedNetwork("onnx", data)
+            continue
+        mels, frames = _picture_size(run, task)
+        data = export_onnx(load_network(task, mels), task.member.kind, mels, frames)
+        networks[name] = ShippedNetwork("onnx", data, parts=stream_parts(run, task, data, "onnx"))
+    write_system(path, run, members, fused, networks=networks, card=model_card(run, fused))
     stamp(path, key)
     return path
 
 
-def _shipped_task(run: Run, member: MemberScores) -> NetworkTask:
-    point = member.notes.get("point", 0)
-    tasks = run.tasks_of(member.name)
-    return next(task for task in tasks if task.fold == ALL_FOLDS and task.point == point)
+@dataclass(frozen=True)
+class ShippedNetwork:
+    """A member's network as a file of the bundle.
+
+    Attributes
+    ----------
+    ending : {"onnx", "tflite"}
+    precision : {"float32", "int8"}
+    parts : StreamParts or None
+        The same network in two parts, where it can be computed so.
+    """
+
+    ending: str
+    data: bytes
+    precision: str = "float32"
+    parts: StreamParts | None = None
+
+
+def shipped_tasks(
+    run: Run, members: dict[str, MemberScores], fused: FusedScores, fold: int = ALL_FOLDS
+) -> dict[str, ShippedTask]:
+    """The network of each member of a fusion that ships, or the ones of a fold that stand for them."""
+    system = next(system for system in run.recipe.fusions if system.name == fused.name)
+    tasks: dict[str, ShippedTask] = {}
+    for name in system.members:
+        if not run.recipe.member(name).trained:
+            tasks[name] = frozen_task(run, run.recipe.member(name), fold)
+            continue
+        point = members[name].notes.get("point", 0)
+        own = run.tasks_of(name)
+        tasks[name] = next(task for task in own if task.fold == fold and task.point == point)
+    return tasks
+
+
+def write_system(
+    path: Path,
+    run: Run,
+    members: dict[str, MemberScores],
+    fused: FusedScores,
+    *,
+    networks: dict[str, ShippedNetwork],
+    card: dict[str, Any],
+) -> None:
+    """Write a bundle of a fusion.
+
+    Parameters
+    ----------
+    networks : dict
+        By member, in the fusion's order.
+    """
+    files: dict[str, bytes] = {
+        "fusion.npz": fused.fusion.to_npz(),
+        "ATTRIBUTION.md": attribution(run.clips, run.recipe.name, foreign_networks(run, fused.name)).encode(),
+        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in run.clips})).encode(),
+    }
+    specs, costs = [], {}
+    tasks = shipped_tasks(run, members, fused)
+    front_ends = front_end_names(run.recipe.front_ends, list(tasks.values()))
+    for name, shipped in networks.items():
+        task, svm = tasks[name], members[name].svm
+        costs[name] = _cost(run, task)
+        files[f"{name}.{shipped.ending}"] = shipped.data
+        if shipped.parts is not None:
+            files[f"{name}.trunk.{shipped.ending}"] = shipped.parts.trunk
+            files[f"{name}.head.{shipped.ending}"] = shipped.parts.head
+        if svm is not None:
+            files[f"{name}.npz"] = svm.to_npz()
+        if isinstance(task, FrozenTask):
+            assert svm is not None
+            specs.append(_frozen_spec(task, front_ends[name][0], shipped, svm))
+            files |= _colour_files(task)
+        else:
+            specs.append(_member_spec(run, task.member, shipped, svm))
+    manifest = _manifest(run, fused, specs, costs, dict(front_ends.values()))
+    write_bundle(path, {**manifest, "card": card}, files)
+
+
+def _cost(run: Run, task: ShippedTask) -> dict[str, int]:
+    if isinstance(task, FrozenTask):
+        return frozen_costs(task)
+    mels, frames = _picture_size(run, task)
+    network = load_network(task, mels)
+    return {
+        "parameters": parameter_count(network),
+        "multiply_accumulates": multiply_accumulates(network, mels, frames),
+    }
+
+
+def _frozen_spec(task: FrozenTask, front_end: str, shipped: ShippedNetwork, svm: LinearSvm) -> MemberSpec:
+    name, image = task.member.name, task.network.image
+    return MemberSpec(
+        name=name,
+        kind="embedding_svm",
+        front_end=front_end,
+        floor_db=None,
+        network=f"{name}.{shipped.ending}",
+        outputs=svm.outputs,
+        svm=f"{name}.npz",
+        input="frames" if image is None else "image",
+        precision=shipped.precision,  # type: ignore[arg-type]
+        image=image,
+    )
+
+
+def _colour_files(task: FrozenTask) -> dict[str, bytes]:
+    """The colours of an image's map, where the device doesn't have them."""
+    name = None if task.network.image is None else task.network.image.colour_file
+    if name is None or task.network.colours is None:
+        return {}
+    return {name: task.network.colours.tobytes()}
+
+
+def _member_spec(
+    run: Run, member: MemberConfig, shipped: ShippedNetwork, svm: LinearSvm | None
+) -> MemberSpec:
+    ending, parts = shipped.ending, shipped.parts
+    return MemberSpec(
+        name=member.name,
+        kind=member.kind,  # type: ignore[arg-type]
+        front_end=member.front_end,
+        floor_db=member.floor_db,
+        network=f"{member.name}.{shipped.ending}",
+        outputs=len(run.recipe.labels) if svm is None else svm.outputs,
+        svm=None if svm is None else f"{member.name}.npz",
+        input=member.fed,  # type: ignore[arg-type]
+        precision=shipped.precision,  # type: ignore[arg-type]
+        stream=parts and parts.spec(f"{member.name}.trunk.{ending}", f"{member.name}.head.{ending}"),
+    )
+
+
+def stream_parts(
+    run: Run, task: NetworkTask, data: bytes, ending: str, precision: str = "float32"
+) -> StreamParts | None:
+    """Trunk and head of an exported network, for networks that can be computed as the sound comes in."""
+    mels, frames = _picture_size(run, task)
+    return make_stream_parts(
+        data,
+        load_network(task, mels),
+        task.member.kind,
+        mels=mels,
+        frames=frames,
+        hop_frames=run.recipe.hop_s / run.recipe.front_ends[task.member.front_end].hop_s,
+        ending=ending,
+        precision=precision,
+    )
+
+
+def _picture_size(run: Run, task: NetworkTask) -> tuple[int, int]:
+    """Mel bands and frames of a window, as a network sees it."""
+    config = run.recipe.front_ends[task.member.front_end]
+    return config.mels, config.frames(round(run.recipe.window_s * run.recipe.sample_rate_hz))
 
 
 def describe_bundle(path: Path) -> dict[str, Any]:
@@ -132,9 +279,15 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _manifest(
-    run: Run, fused: FusedScores, members: list[MemberSpec], costs: dict[str, Any]
+    run: Run,
+    fused: FusedScores,
+    members: list[MemberSpec],
+    costs: dict[str, Any],
+    frozen: dict[str, LogMelConfig],
 ) -> dict[str, Any]:
     facts = _facts(run)
+    own = {**facts["front_ends"], **{name: config.to_dict() for name, config in frozen.items()}}
+    foreign = foreign_networks(run, fused.name)
     development = np.array([clip.part == "development" for clip in run.clips])
     clips = [clip for clip in run.clips if clip.part == "development"]
     truth = np.array([run.recipe.labels.index(clip.label) for clip in clips])
@@ -144,7 +297,8 @@ def _manifest(
     used = {member.front_end for member in members}
     return {
         **facts,
-        "front_ends": {name: config for name, config in facts["front_ends"].items() if name in used},
+        "front_ends": {name: config for name, config in own.items() if name in used},
+        "licence": " ".join([facts["licence"], *foreign]) if foreign else facts["licence"],
         "members": [asdict(member) for member in members],
         "fusion": "fusion.npz",
         "accuracy": {
@@ -157,8 +311,8 @@ def _manifest(
     }
 
 
-def attribution(clips: list[Clip], name: str) -> str:
-    """Every source of the training clips with its licence, as Markdown."""
+def attribution(clips: list[Clip], name: str, networks: Sequence[str] = ()) -> str:
+    """Every source of the training clips with its licence, as Markdown, and networks of somebody else's."""
     sources: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for clip in clips:
         sources[clip.corpus][clip.attribution, clip.licence] += 1
@@ -167,4 +321,6 @@ def attribution(clips: list[Clip], name: str) -> str:
     for corpus, rows in sorted(sources.items()):
         lines += ["", f"## {corpus}", "", "| source | licence | clips |", "|---|---|---|"]
         lines += [f"| {source} | {licence} | {count} |" for (source, licence), count in sorted(rows.items())]
+    if networks:
+        lines += ["", "## Networks of others", "", *(f"- {sentence}" for sentence in networks)]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The command ``asc-edge-train``: run, evaluate, compare, report, recipes, fetch."""
+"""The command ``asc-edge-train``: run, export, evaluate, compare, report, recipes, fetch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
+from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _EXAMPLES = """\
   asc-edge-train run home --out runs/home              every stage; run it again to resume
   asc-edge-train run home --smoke --out /tmp/smoke     the same in a minute, on a few clips
   asc-edge-train run esc50 --out runs/esc50            the paper's whole system on ESC-50
+  asc-edge-train export runs/home                      bundles for ONNX Runtime and TFLite, in 32 and 8 bits
   asc-edge-train evaluate runs/home/home.ascb --data ESC-50-master --fold 5
 """
 _RUN = """\
@@ -78,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.command in {"run", "ablate", "fetch"}:
+        if args.command in {"run", "ablate", "export", "fetch"}:
             resume = f"; resume with: {_typed(argv)}"
         code: int = args.run(args, argv)
         return code
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_ablate(commands)
+    add_export_command(commands, DEFAULT_DATA)
     _add_evaluate(commands)
     _add_compare(commands)
     add_fetch_command(commands)

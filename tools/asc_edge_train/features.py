@@ -10,6 +10,7 @@ import numpy as np
 
 from asc_edge.errors import AudioFileError
 from asc_edge.frontend import LogMelConfig, log_mel, picture
+from asc_edge.window import level
 from asc_edge_train.clips import Clip
 from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import Recipe, RoomConfig, fingerprint
@@ -51,14 +52,21 @@ def pictures(frames_db: np.ndarray, floor_db: float) -> np.ndarray:
     return picture(np.ascontiguousarray(frames_db, dtype=np.float32), floor_db)[:, None]
 
 
-def network_input(frames: np.ndarray, floor_db: float | None) -> np.ndarray:
-    """What a network is fed, (n, 1, mels, frames) float32: pictures, or without a floor the bare frames.
+def network_input(frames: np.ndarray, floor_db: float | None, kind: str = "picture") -> np.ndarray:
+    """What a network is fed, (n, 1, mels, frames) float32, by the device's own arithmetic.
 
-    Networks of other authors scale by fixed figures, which their front end has done already.
+    Parameters
+    ----------
+    frames : ndarray of shape (n, mels, frames)
+    floor_db : float or None
+        None for bare frames: networks of other authors scale by fixed figures, as their front end does.
+    kind : {"picture", "frames", "level"}
+        Pictures below each clip's maximum, bare frames, or levels above an absolute floor.
     """
-    if floor_db is None:
-        return np.ascontiguousarray(frames, dtype=np.float32)[:, None]
-    return pictures(frames, floor_db)
+    cells = np.ascontiguousarray(frames, dtype=np.float32)
+    if floor_db is None or kind == "frames":
+        return cells[:, None]
+    return level(cells, floor_db)[:, None] if kind == "level" else pictures(cells, floor_db)
 
 
 @dataclass(frozen=True)

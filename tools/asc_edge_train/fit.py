@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from asc_edge.window import LEVEL_DB_PER_UNIT
 from asc_edge_train.arithmetic import Precision, deterministic, pick_device, pick_precision
 from asc_edge_train.augment import augment_frames, augment_pictures, draw_epoch
 from asc_edge_train.crossval import metric_score
@@ -49,6 +50,8 @@ class TrainingSet:
         Held-out clips whose loss and score go into the history. Nothing is chosen by them.
     weights_root : Path, optional
         Folder of published weights that a network may start from.
+    taught : ndarray of shape (clips, classes), optional
+        Posteriors of a student's teachers.
     """
 
     frames_db: np.ndarray
@@ -57,6 +60,7 @@ class TrainingSet:
     class_count: int
     validation_rows: np.ndarray | None = None
     weights_root: Path | None = None
+    taught: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ def infer(
     batch: int = _BATCH,
     *,
     shifts: int = 1,
+    fed: str = "picture",
 ) -> np.ndarray:
     """What a member's network answers for frames (n, mels, frames): posteriors or embeddings, float32.
 
@@ -154,6 +159,8 @@ def infer(
     ----------
     shifts : int
         Answer the mean over so many rolls of each clip along time, evenly apart; 1 for the clip alone.
+    fed : {"picture", "frames", "level"}
+        See `asc_edge_train.features.network_input`.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -164,7 +171,7 @@ def infer(
         for number in range(shifts):
             turned = np.roll(frames, number * frames.shape[2] // shifts, axis=2) if number else frames
             # A copy: bare frames may come straight from a file that is only read.
-            picture = torch.tensor(network_input(turned, floor_db), device=device)
+            picture = torch.tensor(network_input(turned, floor_db, fed), device=device)
             if kind == "posterior":
                 turns.append(torch.softmax(network(picture), dim=1).cpu().numpy())
             else:
@@ -253,7 +260,13 @@ def _validate(member: MemberConfig, network: nn.Module, training: TrainingSet) -
     # A batch at a time: the held-out part of a large corpus needn't fit into memory.
     posteriors = np.concatenate(
         [
-            infer(network, training.frames_db[0][rows[start : start + _BATCH]], member.floor_db, "posterior")
+            infer(
+                network,
+                training.frames_db[0][rows[start : start + _BATCH]],
+                member.floor_db,
+                "posterior",
+                fed=member.fed,
+            )
             for start in range(0, len(rows), _BATCH)
         ]
     )
@@ -272,9 +285,14 @@ def _make_batch(
     variants = rng.integers(len(training.frames_db), size=len(rows))
     frames = np.stack([training.frames_db[v, row] for v, row in zip(variants, rows, strict=True)])
     target = np.eye(training.class_count, dtype=np.float32)[training.classes[rows]]
+    if training.taught is not None and member.teaching is not None:
+        share = np.float32(member.teaching.weight)
+        target = (1 - share) * target + share * training.taught[rows]
     frames, target = augment_frames(frames, target, member.training, rng)
-    picture = network_input(frames, member.floor_db)
-    picture, target = augment_pictures(picture, target, member.training, rng)
+    picture = network_input(frames, member.floor_db, member.fed)
+    # What a masked cell is: nothing heard. In levels 0 is as loud as can be.
+    blank = member.floor_db / LEVEL_DB_PER_UNIT if member.fed == "level" else 0.0
+    picture, target = augment_pictures(picture, target, member.training, rng, blank)
     tensor = torch.from_numpy(picture).contiguous(memory_format=torch.channels_last)
     return tensor, torch.from_numpy(target)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp, 
 __all__ = [
     "ALL_FOLDS",
     "NetworkTask",
+    "Taught",
     "answer_frames",
     "class_names",
+    "clip_classes",
+    "fold_name",
     "load_answers",
     "load_history",
     "load_network",
@@ -37,6 +41,23 @@ __all__ = [
 
 # The "fold" of the network that ships: it is tested on nothing.
 ALL_FOLDS = 0
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a student is taught.
+
+    Attributes
+    ----------
+    path : Path
+        Arrays (clips, classes) by `fold_name`; NaN for clips that the student must
+        not learn from.
+    key : str
+        What they depend on.
+    """
+
+    path: Path
+    key: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,8 @@ class NetworkTask:
         Class and fold of every clip of the table; fold 0 is the evaluation part.
     key : str
         What the result depends on.
+    taught : Path, optional
+        Arrays of what a student's teachers say; see `asc_edge_train.teaching`.
     """
 
     member: MemberConfig
@@ -69,6 +92,7 @@ class NetworkTask:
     weights: Path
     seed: list[int]
     key: str
+    taught: Path | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -113,13 +137,24 @@ def network_path(folder: Path, name: str, point: int, fold: int, repeat: int = 0
 
 def _task_name(name: str, point: int, fold: int, repeat: int) -> str:
     parts = [name, f"p{point}" if point else "", f"r{repeat}" if repeat else ""]
-    where = "all" if fold == ALL_FOLDS else f"fold{fold}"
-    return "-".join([*(part for part in parts if part), where])
+    return "-".join([*(part for part in parts if part), fold_name(fold)])
+
+
+def fold_name(fold: int) -> str:
+    """How files and arrays name the network that doesn't hear a fold, or hears all."""
+    return "all" if fold == ALL_FOLDS else f"fold{fold}"
 
 
 def class_names(recipe: Recipe, member: MemberConfig, clips: list[Clip]) -> list[str]:
     """Classes of a member's network: the labels, or the corpora's fine classes."""
     return list(recipe.labels) if member.target == "label" else sorted({clip.fine for clip in clips})
+
+
+def clip_classes(recipe: Recipe, member: MemberConfig, clips: list[Clip]) -> tuple[list[str], np.ndarray]:
+    """Classes of a member's network, and the number of every clip's."""
+    names = class_names(recipe, member, clips)
+    named = [clip.label if member.target == "label" else clip.fine for clip in clips]
+    return names, np.array([names.index(name) for name in named])
 
 
 def network_tasks(
@@ -130,22 +165,31 @@ def network_tasks(
     output: Path,
     weights: Path,
     seed: int,
+    taught: Mapping[str, Taught] = MappingProxyType({}),
 ) -> list[NetworkTask]:
-    """Tasks of a run, folds first, so that an interrupted run has figures before it has a bundle."""
+    """Tasks of a run, folds first, so that an interrupted run has figures before it has a bundle.
+
+    Parameters
+    ----------
+    taught : mapping
+        What every student is taught.
+    """
     folds = np.array([clip.fold for clip in clips])
     tasks = []
     for fold in [*range(1, recipe.folds + 1), ALL_FOLDS]:
         for member in recipe.members:
             if not member.trained or (fold == ALL_FOLDS and member.final == "fold_mean"):
                 continue
-            names = class_names(recipe, member, clips)
-            named = [clip.label if member.target == "label" else clip.fine for clip in clips]
-            classes = np.array([names.index(name) for name in named])
+            names, classes = clip_classes(recipe, member, clips)
             frames = features[member.front_end]
+            lessons = taught.get(member.name)
             for point, chosen in enumerate(member.points()):
                 for repeat in range(member.repeats):
                     task_seed = [seed, member.number, fold, *([repeat] if repeat else [])]
                     depends = (frames.key, _what(chosen), task_seed, names, classes.tolist(), folds.tolist())
+                    if lessons is not None:
+                        assert member.teaching is not None
+                        depends = (*depends, lessons.key, member.teaching.weight)
                     tasks.append(
                         NetworkTask(
                             member=chosen,
@@ -160,6 +204,7 @@ def network_tasks(
                             weights=weights,
                             seed=task_seed,
                             key=fingerprint(*depends),
+                            taught=None if lessons is None else lessons.path,
                         )
                     )
     return tasks
@@ -170,7 +215,8 @@ def _what(member: MemberConfig) -> tuple[Any, ...]:
     assert member.training is not None
     how = member.training.described()
     rounded = ("half precision",) if member.half_precision else ()
-    return (member.kind, member.target, member.floor_db, member.network, how, *rounded)
+    fed = ("fed level",) if member.fed == "level" else ()
+    return (member.kind, member.target, member.floor_db, member.network, how, *rounded, *fed)
 
 
 def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epochs: None) -> None:
@@ -186,7 +232,13 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
     assert task.member.training is not None
     views = len(frames) if task.member.training.variants else task.features.plain_views
     training = TrainingSet(
-        frames[:views], task.rows, task.classes, task.class_count, task.held_out, weights_root=task.weights
+        frames[:views],
+        task.rows,
+        task.classes,
+        task.class_count,
+        task.held_out,
+        weights_root=task.weights,
+        taught=None if task.taught is None else load_arrays(task.taught)[fold_name(task.fold)],
     )
     # The key in its name: a checkpoint of another recipe is never resumed.
     checkpoint = task.output / f"{task.name}-{task.key[:16]}.checkpoint"
@@ -215,7 +267,14 @@ def answer_frames(network: nn.Module, member: MemberConfig, views: np.ndarray) -
     """Answers (clips, outputs) of a network to views (views, clips, mels, frames): the views' mean."""
     assert member.training is not None
     answers = [
-        infer(network, view, member.floor_db, member.kind, shifts=member.training.answer_shifts)
+        infer(
+            network,
+            view,
+            member.floor_db,
+            member.kind,
+            shifts=member.training.answer_shifts,
+            fed=member.fed,
+        )
         for view in views
     ]
     return np.mean(answers, axis=0) if len(answers) > 1 else answers[0]

@@ -22,6 +22,7 @@ from asc_edge_train.recipe_schema import (
     Recipe,
     RoomConfig,
     SystemConfig,
+    TeachingConfig,
     TrainingConfig,
     VariantConfig,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Recipe",
     "RoomConfig",
     "SystemConfig",
+    "TeachingConfig",
     "TrainingConfig",
     "VariantConfig",
     "fingerprint",
@@ -146,14 +148,21 @@ def _shipped() -> Any:
 
 
 def _member(values: dict[str, Any], trainings: dict[str, Any]) -> MemberConfig:
-    """A member; ``training`` may be the name of a table under ``[trainings]`` that several members share."""
+    """A member; ``training`` may be the name of a table under ``[trainings]`` that several members share.
+
+    Or a table of its own, whose ``base`` is such a name: then it says what is different.
+    """
     values = dict(values)
     where = f"members.{values.get('name', '?')}"
     training = values.pop("training", None)
-    if isinstance(training, str):
-        if training not in trainings:
-            raise ConfigError(f"{where}: there is no [trainings.{training}]")
-        training = trainings[training]
+    if training is not None:
+        own = {"base": training} if isinstance(training, str) else dict(training)
+        base = own.pop("base", None)
+        if base is not None and base not in trainings:
+            raise ConfigError(f"{where}: there is no [trainings.{base}]")
+        training = {**trainings.get(base, {}), **own}
+    if values.get("teaching") is not None:
+        values["teaching"] = _build(TeachingConfig, values["teaching"], f"{where}.teaching")
     if training is not None:
         values["training"] = _build(TrainingConfig, training, f"{where}.training")
     member: MemberConfig = _build(MemberConfig, values, where)

@@ -9,8 +9,8 @@ from asc_edge_train.recipe_schema import MemberConfig, Recipe
 
 __all__ = ["check_recipe"]
 
-# What the device can run, fed by pictures that it draws itself.
-_SHIPPED_NETWORKS = {"crnn", "cnn"}
+# What can be exported, and what the device can feed.
+_SHIPPED_NETWORKS = {"crnn", "cnn", "efficientat_mn", "stream_cnn"}
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -70,17 +70,56 @@ def _check_member(recipe: Recipe, member: MemberConfig) -> None:
         raise ConfigError(f"{where}: a trained member needs a network and a training, and no extractor")
     if member.front_end not in recipe.front_ends:
         raise ConfigError(f"{where}: there is no front end {member.front_end!r}")
-    if member.floor_db is not None and member.floor_db >= 0:
-        raise ConfigError(f"{where}: floor_db must be below 0")
+    _check_input(recipe, member)
     if member.final not in {"refit", "fold_mean"}:
         raise ConfigError(f"{where}: final is refit or fold_mean, not {member.final!r}")
     if member.final == "fold_mean" and member.kind != "posterior":
         raise ConfigError(f"{where}: only posteriors can be averaged over fold networks")
     if member.repeats < 1 or (member.repeats > 1 and member.kind != "posterior"):
         raise ConfigError(f"{where}: repeats is 1 or more, and only posteriors can be averaged")
+    _check_teaching(recipe, member)
     unknown = sorted(name for name in member.grid if not hasattr(member.training, name))
     if unknown:
         raise ConfigError(f"{where}: grid names the unknown training field {unknown[0]!r}")
+
+
+def _check_input(recipe: Recipe, member: MemberConfig) -> None:
+    where = f"members.{member.name}"
+    if member.input not in {"picture", "frames", "level"}:
+        raise ConfigError(f"{where}: input is picture, frames or level, not {member.input!r}")
+    if member.floor_db is not None and member.floor_db >= 0:
+        raise ConfigError(f"{where}: floor_db must be below 0")
+    if (member.input == "frames" and member.floor_db is not None) or (
+        member.input == "level" and member.floor_db is None
+    ):
+        raise ConfigError(f"{where}: levels have a floor_db, and bare frames have none")
+    if member.input == "level" and not recipe.front_ends[member.front_end].is_plain_db:
+        raise ConfigError(f"{where}: levels are drawn from a front end in plain dB that is not centred")
+    if member.network.get("type") == "stream_cnn" and member.input != "level":
+        raise ConfigError(f'{where}: a stream_cnn is fed levels: input = "level"')
+
+
+def _check_teaching(recipe: Recipe, student: MemberConfig) -> None:
+    teaching, where = student.teaching, f"members.{student.name}.teaching"
+    if teaching is None:
+        return
+    members = {member.name: member for member in recipe.members}
+    if not teaching.members:
+        raise ConfigError(f"{where}: names no members")
+    for name in teaching.members:
+        teacher = members.get(name)
+        if teacher is None:
+            raise ConfigError(f"{where}: there is no member {name!r}")
+        if teacher.teaching is not None:
+            raise ConfigError(f"{where}: {name!r} is a student itself")
+        alike = teacher.kind == "posterior" and student.target == teacher.target
+        if teacher.trained and not (alike and teacher.repeats == 1 and not teacher.grid):
+            raise ConfigError(
+                f"{where}: {name!r} can't teach: a trained teacher is one network that answers in posteriors "
+                "of the student's classes"
+            )
+    if not 0.0 <= teaching.weight <= 1.0 or teaching.temperature <= 0.0 or teaching.c <= 0.0:
+        raise ConfigError(f"{where}: weight lies in 0 to 1, temperature and c are above 0")
 
 
 def _check_fusions(recipe: Recipe) -> None:
@@ -106,10 +145,27 @@ def _check_fusions(recipe: Recipe) -> None:
     if recipe.fusion_of(shipped[0]).weights == "shared":
         raise ConfigError(f"recipe {recipe.name}: the device can't run a fusion of shared weights")
     for name in shipped[0].members:
-        member = members[name]
-        fits = member.network.get("type") in _SHIPPED_NETWORKS and member.floor_db is not None
-        if not fits or member.final != "refit" or member.repeats > 1:
-            raise ConfigError(f"recipe {recipe.name}: the device can't run member {name!r} of what it ships")
+        # What its extractor can't do on a device, the extractor says.
+        if members[name].trained:
+            _check_shipped(recipe, members[name])
+
+
+def _check_shipped(recipe: Recipe, member: MemberConfig) -> None:
+    where = f"recipe {recipe.name}"
+    fits = member.network.get("type") in _SHIPPED_NETWORKS
+    if not fits or member.final != "refit" or member.repeats > 1:
+        raise ConfigError(f"{where}: the device can't run member {member.name!r} of what it ships")
+    front_end = recipe.front_ends[member.front_end]
+    if front_end.sample_rate_hz != recipe.sample_rate_hz:
+        raise ConfigError(
+            f"{where}: member {member.name!r} of what it ships hears {front_end.sample_rate_hz} Hz "
+            f"where the device hears the recipe's {recipe.sample_rate_hz} Hz"
+        )
+    if member.fed == "picture" and not front_end.is_plain_db:
+        raise ConfigError(
+            f"{where}: member {member.name!r} of what it ships is fed pictures of a front end that "
+            "is centred or not in plain dB, which the device can't draw"
+        )
 
 
 def _check_ablation(recipe: Recipe) -> None:

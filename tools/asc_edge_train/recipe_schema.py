@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "RoomConfig",
     "SystemConfig",
+    "TeachingConfig",
     "TrainingConfig",
     "VariantConfig",
 ]
@@ -63,6 +64,28 @@ class RoomConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TeachingConfig:
+    """Who teaches a student, and how much it listens.
+
+    Attributes
+    ----------
+    members : list of str
+        Teachers: frozen members, or trained ones with the student's target that answer in posteriors.
+    weight : float
+        Share of the teachers' posteriors in what the student learns; the rest is the label.
+    temperature : float
+        Above 1, what the teachers hold for unlikely counts for more.
+    c : float
+        Of the logistic regression that makes posteriors of a frozen teacher's embedding.
+    """
+
+    members: list[str]
+    weight: float = 0.7
+    temperature: float = 2.0
+    c: float = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberConfig:
     """One member of the fusion: what it looks at, what it is trained on, and what it answers.
 
@@ -74,7 +97,11 @@ class MemberConfig:
     target : {"label", "fine"}
         What a trained network is trained to tell apart.
     floor_db : float, optional
-        Floor of the picture below the window's maximum; without one the network is fed the bare frames.
+        Floor of the picture below the window's maximum, or of levels, absolute. Without one the network is
+        fed the bare frames.
+    input : {"picture", "frames", "level"}
+        What a trained network is fed; see `asc_edge.manifest.MemberSpec`. A picture without a floor is bare
+        frames.
     final : {"refit", "fold_mean"}
         Who answers for the evaluation part: a network trained on all folds, or the mean of the fold networks
         (as the paper does for its CRNN).
@@ -86,6 +113,8 @@ class MemberConfig:
         Networks of different seeds whose posteriors are averaged: better answers at so many times the cost.
     half_precision : bool
         Round a trained network's weights to 16 bits before it answers, and keep them so: half the bytes.
+    teaching : TeachingConfig, optional
+        Other members that this one also learns from.
     number : int
         Which member of the recipe it is: its networks' seed, whichever other members are left out.
     """
@@ -96,6 +125,7 @@ class MemberConfig:
     title: str = ""
     front_end: str = ""
     floor_db: float | None = None
+    input: str = "picture"
     network: dict[str, Any] = field(default_factory=dict)
     training: TrainingConfig | None = None
     grid: dict[str, list[Any]] = field(default_factory=dict)
@@ -104,11 +134,17 @@ class MemberConfig:
     optional: bool = False
     repeats: int = 1
     half_precision: bool = False
+    teaching: TeachingConfig | None = None
     number: int = 0
 
     @property
     def trained(self) -> bool:
         return self.kind != "features"
+
+    @property
+    def fed(self) -> str:
+        """What the network is fed in fact: ``picture``, ``frames`` or ``level``."""
+        return "frames" if self.floor_db is None else self.input
 
     def points(self) -> list[MemberConfig]:
         """The member at every point of its grid; only itself where it has none."""
@@ -154,9 +190,10 @@ class FusionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantConfig:
-    """One line of an ablation: fields of the member's training and network, and of the recipe, to change."""
+    """One line of an ablation: fields of the member's tables, and of the recipe, to change."""
 
     name: str
+    teaching: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -241,8 +278,13 @@ class Recipe:
         return replace(self.fusion, weights=system.weights or self.fusion.weights)
 
     def without(self, absent: set[str]) -> Recipe:
-        """The recipe without some members, and without the fusions that name them."""
-        members = tuple(member for member in self.members if member.name not in absent)
+        """The recipe without some members, and without the fusions that name them.
+
+        A student goes on with the teachers that are left, and without any it learns from labels alone.
+        """
+        members = tuple(
+            _without_teachers(member, absent) for member in self.members if member.name not in absent
+        )
         fusions = tuple(fusion for fusion in self.fusions if not absent & set(fusion.members))
         return replace(self, members=members, fusions=fusions)
 
@@ -254,6 +296,13 @@ class Recipe:
         fusion = replace(self.fusion, c_grid=list(smoke.get("c_grid", self.fusion.c_grid[-2:])))
         limit = int(smoke.get("clips_per_class_and_fold", 3))
         return replace(kept, members=members, fusion=fusion, clips_per_class_and_fold=limit)
+
+
+def _without_teachers(member: MemberConfig, absent: set[str]) -> MemberConfig:
+    if member.teaching is None or not absent & set(member.teaching.members):
+        return member
+    left = [name for name in member.teaching.members if name not in absent]
+    return replace(member, teaching=replace(member.teaching, members=left) if left else None)
 
 
 def _smoke_member(member: MemberConfig, smoke: dict[str, Any]) -> MemberConfig:

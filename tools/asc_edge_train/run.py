@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from asc_edge.errors import ConfigError
 from asc_edge_train.clips import Clip
 from asc_edge_train.content import clip_keys
+from asc_edge_train.embeddings import make_embeddings
 from asc_edge_train.extractors import build_extractor
 from asc_edge_train.features import Features, make_features
 from asc_edge_train.labels import build_table, table_labels
 from asc_edge_train.models.weights import find_weights
-from asc_edge_train.networks import NetworkTask, load_history, network_tasks
+from asc_edge_train.networks import NetworkTask, Taught, clip_classes, load_history, network_tasks
 from asc_edge_train.parallel import Parallel
 from asc_edge_train.ranks import ALONE, Ranks
-from asc_edge_train.recipe import Recipe
+from asc_edge_train.recipe import MemberConfig, Recipe
 from asc_edge_train.storage import write_json
+from asc_edge_train.teaching import Teacher, lesson_count, make_targets
 from asc_edge_train.workers import train_all
 
-__all__ = ["Run", "RunOptions", "progress_bar", "recipe_values", "train_networks"]
+__all__ = [
+    "Run",
+    "RunOptions",
+    "check_shipped",
+    "frozen_embedding",
+    "progress_bar",
+    "recipe_values",
+    "train_networks",
+]
 
 DEFAULT_WEIGHTS = Path("../shared/weights")
 HISTORY_NAME = "history.json"
 RECIPE_NAME = "recipe.json"
 TABLE_NAME = "table.json"
+TEACHING_NAME = "teaching"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +130,7 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
     if options.smoke:
         recipe = recipe.for_smoke()
     recipe, left_out = _without_absent(recipe, options.weights)
+    check_shipped(recipe, options.weights)
 
     def lacking(corpus: str, why: str, count: int) -> None:
         left_out[corpus] = f"{count} clips: {why}"
@@ -148,12 +161,29 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
     options.parallel.rest()
     if ranks.first:
         ranks.wait()
-    networks = options.out / "networks"
+    run = Run(recipe, options, seed, clips, content, features, [], left_out)
+    students = {member.name for member in recipe.members if member.teaching is not None}
+    if students:
+        # Their teachers first.
+        _train(replace(run, recipe=recipe.without(students)), {})
+    return _train(run, _lessons(run) if students else {})
+
+
+def _train(run: Run, lessons: dict[str, Taught]) -> Run:
+    """Train what isn't trained yet of a run's networks."""
+    options, ranks = run.options, run.options.ranks
     tasks = network_tasks(
-        recipe, clips, features=features, output=networks, weights=options.weights, seed=seed
+        run.recipe,
+        run.clips,
+        features=run.features,
+        output=options.out / "networks",
+        weights=options.weights,
+        seed=run.seed,
+        taught=lessons,
     )
     own = ranks.share(tasks)
     look = _Look(tasks if ranks.first else [], options.out)
+    quiet = options.quiet or not ranks.first
     with progress_bar(sum(task.epochs for task in own), "networks", "epoch", quiet) as bar:
 
         def progress(epochs: int) -> None:
@@ -163,7 +193,84 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
         train_all(own, options.jobs, progress)
     ranks.wait()
     look(final=True)
-    return Run(recipe, options, seed, clips, content, features, tasks, left_out)
+    return replace(run, tasks=tasks)
+
+
+def _lessons(run: Run) -> dict[str, Taught]:
+    """What the students of a run are taught; its other networks are trained."""
+    recipe, options = run.recipe, run.options
+    if not options.ranks.first:
+        options.ranks.wait()  # until the first has made them: here they are only read
+    folds = np.array([clip.fold for clip in run.clips])
+    students = {member.name: member.teaching for member in recipe.members if member.teaching is not None}
+    count = sum(lesson_count(len(teaching.members), folds) for teaching in students.values())
+    lessons = {}
+    with progress_bar(count, "lessons", "lesson", options.quiet or not options.ranks.first) as bar:
+        for name, teaching in students.items():
+            _, classes = clip_classes(recipe, recipe.member(name), run.clips)
+            lessons[name] = make_targets(
+                recipe.member(name),
+                {teacher: _teacher(run, recipe.member(teacher)) for teacher in teaching.members},
+                classes,
+                folds,
+                folder=options.out / TEACHING_NAME,
+                parallel=options.parallel,
+                progress=bar.update,
+            )
+    options.parallel.rest()
+    if options.ranks.first:
+        options.ranks.wait()
+    return lessons
+
+
+def _teacher(run: Run, member: MemberConfig) -> Teacher:
+    if member.trained:
+        alone = run.recipe.without({other.name for other in run.recipe.members} - {member.name})
+        tasks = network_tasks(
+            alone,
+            run.clips,
+            features=run.features,
+            output=run.options.out / "networks",
+            weights=run.options.weights,
+            seed=run.seed,
+        )
+        return Teacher(tasks=tasks)
+    embedding, key = frozen_embedding(run, member)
+    return Teacher(embedding=np.asarray(embedding), key=key)
+
+
+def frozen_embedding(
+    run: Run, member: MemberConfig, progress: Callable[[int], None] = lambda clips: None
+) -> tuple[np.ndarray, str]:
+    """What a frozen member's network makes of every clip, and what that depends on."""
+    return make_embeddings(
+        build_extractor(member.extractor, run.options.weights),
+        run.clips,
+        run.content,
+        channels=run.recipe.channels,
+        cache=run.options.cache_folder,
+        parallel=run.options.parallel,
+        progress=progress,
+    )
+
+
+def check_shipped(recipe: Recipe, weights: Path) -> None:
+    """Refuse a recipe that ships a frozen member which no device can compute, before anything is trained.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for system in recipe.fusions:
+        for member in [recipe.member(name) for name in system.members if system.name == recipe.ship]:
+            if member.trained:
+                continue
+            try:
+                build_extractor(member.extractor, weights).for_device(recipe.sample_rate_hz, recipe.window_s)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"recipe {recipe.name}: can't ship member {member.name!r}: {error}"
+                ) from None
 
 
 class _Look:

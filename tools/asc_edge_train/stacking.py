@@ -23,7 +23,7 @@ from asc_edge_train.recipe import FusionConfig
 from asc_edge_train.shared_weights import LEAST_POSTERIOR, SharedWeightSvm, shared_fusion
 from asc_edge_train.svm import decision_values, linear_svm, predict_labels, to_device
 
-__all__ = ["NestedResult", "calibrate", "choose_fusion_c", "fit_fusion", "nested_scores"]
+__all__ = ["NestedResult", "calibrate", "choose_fusion_c", "fit_fold_fusion", "fit_fusion", "nested_scores"]
 
 
 @dataclass(frozen=True)
@@ -131,16 +131,19 @@ def _one_fold(
         c, _ = choose_fusion_c(stacked[train], truth[train], folds[train], config, metric)
     else:  # two folds leave nothing to choose C on
         c = sorted(config.c_grid)[len(config.c_grid) // 2]
-    fusion = _fit_inside(stacked[train], truth[train], folds[train], c, config)
+    fusion = fit_fold_fusion(stacked, truth, folds, fold, c=c, config=config)
     return c, fusion.predict_proba(stacked[test])
 
 
-def _fit_inside(
-    stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, c: float, config: FusionConfig
+def fit_fold_fusion(
+    stacked: np.ndarray, truth: np.ndarray, folds: np.ndarray, fold: int, *, c: float, config: FusionConfig
 ) -> LateFusion:
-    if len(np.unique(folds)) < 2:
-        folds = np.arange(len(folds)) % 2
-    return fit_fusion(stacked, truth, folds, c, config)
+    """The fusion that answers for a fold: fitted on all other folds' clips."""
+    train = folds != fold
+    inner = folds[train]
+    if len(np.unique(inner)) < 2:
+        inner = np.arange(len(inner)) % 2
+    return fit_fusion(stacked[train], truth[train], inner, c, config)
 
 
 def stack(members: Sequence[np.ndarray], kinds: Sequence[str], weights: str) -> np.ndarray:

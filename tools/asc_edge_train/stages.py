@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 
 from asc_edge_train.bundling import attribution, describe_bundle, make_bundle
-from asc_edge_train.embeddings import make_embeddings
-from asc_edge_train.extractors import build_extractor
 from asc_edge_train.fusing import FusedScores, fit_count, fuse
 from asc_edge_train.members import MemberScores, score_member
 from asc_edge_train.recipe import Recipe
 from asc_edge_train.reporting import draw_report, load_run
 from asc_edge_train.results import PREDICTIONS_NAME, build_report, system_scores, write_predictions
-from asc_edge_train.run import HISTORY_NAME, Run, RunOptions, progress_bar, train_networks
+from asc_edge_train.run import (
+    HISTORY_NAME,
+    Run,
+    RunOptions,
+    frozen_embedding,
+    progress_bar,
+    train_networks,
+)
 from asc_edge_train.storage import read_json, write_json, write_text
 
 __all__ = ["REPORT_NAME", "FusedRun", "draw_run", "fuse_run", "run_recipe"]
@@ -79,15 +84,7 @@ def fuse_run(run: Run) -> FusedRun:
     with progress_bar(len(frozen) * len(run.clips), "embeddings", "clip", options.quiet) as bar:
         for member in frozen:
             bar.set_description(f"embeddings {member.name}")
-            embeddings[member.name] = make_embeddings(
-                build_extractor(member.extractor, options.weights),
-                run.clips,
-                run.content,
-                channels=recipe.channels,
-                cache=options.cache_folder,
-                parallel=options.parallel,
-                progress=bar.update,
-            )
+            embeddings[member.name] = frozen_embedding(run, member, bar.update)
     members, fusions = {}, {}
     with progress_bar(fit_count(recipe), "SVMs", "fit", options.quiet) as bar:
         for member in recipe.members:

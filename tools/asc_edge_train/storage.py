@@ -11,7 +11,16 @@ import numpy as np
 
 from asc_edge.atomic import write_atomically
 
-__all__ = ["is_stamped", "load_arrays", "read_json", "save_arrays", "stamp", "write_json", "write_text"]
+__all__ = [
+    "is_stamped",
+    "load_arrays",
+    "read_json",
+    "save_arrays",
+    "stamp",
+    "stamped_key",
+    "write_json",
+    "write_text",
+]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -45,11 +54,16 @@ def stamp(path: Path, key: str) -> None:
 
 def is_stamped(path: Path, key: str) -> bool:
     """Whether a result is there, complete, and made from what ``key`` stands for."""
+    return path.exists() and stamped_key(path) == key
+
+
+def stamped_key(path: Path) -> str | None:
+    """What a complete result was made from; None where nothing says that it is complete."""
     try:
         stored = json.loads(_stamp_path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return path.exists() and isinstance(stored, dict) and stored.get("depends_on") == key
+        return None
+    return stored.get("depends_on") if isinstance(stored, dict) else None
 
 
 def _stamp_path(path: Path) -> Path:

@@ -21,7 +21,9 @@ from asc_edge_train.parallel import SERIAL, Parallel
 __all__ = [
     "EmbeddingSvm",
     "class_scores",
+    "decision_values",
     "fit_embedding_svm",
+    "fit_fold_svm",
     "fit_linear_svm",
     "linear_svm",
     "predict_labels",
@@ -169,6 +171,13 @@ def fit_embedding_svm(
 def _fold_decisions(piece: tuple[float, str, int, np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
     """Decision values of one fold by an SVM of the others, for one C."""
     c, class_weight, fold, embedding, truth, folds = piece
-    train, test = folds != fold, folds == fold
-    fitted = fit_linear_svm(embedding[train], truth[train], c, class_weight)
-    return decision_values(fitted, embedding[test])
+    fitted = fit_fold_svm(embedding, truth, folds, fold, c=c, class_weight=class_weight)
+    return decision_values(fitted, embedding[folds == fold])
+
+
+def fit_fold_svm(
+    embedding: np.ndarray, truth: np.ndarray, folds: np.ndarray, fold: int, *, c: float, class_weight: str
+) -> Pipeline:
+    """The SVM that answers for a fold: fitted on all other folds' clips."""
+    train = folds != fold
+    return fit_linear_svm(embedding[train], truth[train], c, class_weight)

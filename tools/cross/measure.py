@@ -1,7 +1,10 @@
 """What asc-edge computes on this machine, written to a file for `compare.py` to lay beside another machine's.
 
-    measure.py inputs INPUTS.npz              make what all machines will hear
-    measure.py run INPUTS.npz ANSWERS.npz     hear it
+    measure.py inputs INPUTS.npz                                  make what all machines will hear
+    measure.py run INPUTS.npz ANSWERS.npz [--bundle FILE]...      hear it
+
+Frames and decisions of the built-in bundle are always computed; further bundles, say the same system for
+other engines or in 8 bits, each hear the demonstration scene.
 
 The inputs are made once, on one machine: a sine that another C library rounds otherwise would look like a
 fault of the front end. Clips are read from their files on every machine, since decoding and resampling belong
@@ -26,7 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asc_edge import Bundle, LogMelConfig, LogMelStream, Pipeline, _core, log_mel, presets
+from asc_edge.audio.demo import SAMPLE_RATE_HZ as DEMO_RATE_HZ
 from asc_edge.audio.demo import DemoSource
+from asc_edge.audio.resample import resample
 from asc_edge.cli.main import main as asc_edge
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -71,7 +76,7 @@ def make_inputs(path: Path) -> None:
     np.savez(path, signals=signals, clipped=clipped, scene=scene, clips=np.array(clips, dtype=str))
 
 
-def run(inputs: Path, answers: Path) -> None:
+def run(inputs: Path, answers: Path, bundles: list[Path]) -> None:
     """Hear the inputs and write frames, decisions and what they were computed with."""
     with np.load(inputs, allow_pickle=False) as arrays:
         signals = {"float32": arrays["signals"], "int16": arrays["clipped"]}
@@ -82,10 +87,14 @@ def run(inputs: Path, answers: Path) -> None:
     bundle = Bundle.open(home)
     result |= _frames(signals)
     result |= _golden(bundle)
-    result |= _decisions(bundle, scene)
+    result |= _decisions(bundle, scene, "scene", "posterior")
+    further = [Bundle.open(path) for path in bundles]
+    for number, other in enumerate(further):
+        kind = "int8" if any(member.precision == "int8" for member in other.members) else "float"
+        result |= _decisions(other, scene, f"{number}-{other.path.stem}", kind)
     if clips:
         result |= _clips(clips, home)
-    result["facts"] = np.array(json.dumps(_facts(bundle)))
+    result["facts"] = np.array(json.dumps(_facts(bundle, further)))
     np.savez(answers, **result)
 
 
@@ -123,14 +132,17 @@ def _golden(bundle: Bundle) -> dict[str, NDArray[np.generic]]:
     return result
 
 
-def _decisions(bundle: Bundle, scene: NDArray[np.int16]) -> dict[str, NDArray[np.generic]]:
-    decisions = Pipeline(bundle, channels=scene.shape[1], hop_s=HOP_S).push(scene)
+def _decisions(
+    bundle: Bundle, scene: NDArray[np.int16], name: str, kind: str
+) -> dict[str, NDArray[np.generic]]:
+    heard = resample(scene, DEMO_RATE_HZ, bundle.sample_rate_hz)
+    decisions = Pipeline(bundle, channels=scene.shape[1], hop_s=HOP_S).push(heard)
     rows = [[decision.posterior.get(label, 0.0) for label in bundle.labels] for decision in decisions]
     return {
-        "words/scene/top": np.array([str(decision.top) for decision in decisions]),
-        "words/scene/state": np.array([decision.state for decision in decisions]),
-        "words/scene/channels": np.array([" ".join(decision.channels) for decision in decisions]),
-        "posterior/scene": np.array(rows),
+        f"words/{name}/top": np.array([str(decision.top) for decision in decisions]),
+        f"words/{name}/state": np.array([decision.state for decision in decisions]),
+        f"words/{name}/channels": np.array([" ".join(decision.channels) for decision in decisions]),
+        f"{kind}/{name}": np.array(rows),
     }
 
 
@@ -148,14 +160,17 @@ def _clips(clips: list[str], home: str) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _facts(bundle: Bundle) -> dict[str, str]:
+def _facts(bundle: Bundle, further: list[Bundle]) -> dict[str, str]:
     """What was running, for the head of the comparison."""
     packages = {name: version(name) for name in ("asc-edge", "numpy", "onnxruntime", "soundfile", "soxr")}
+    if any(name.endswith(".tflite") for other in further for name in other.file_names):
+        packages["ai-edge-litert"] = version("ai-edge-litert")
     return {
         "machine": platform.machine(),
         "python": platform.python_version(),
         "instruction set": f"{_core.isa()} of {' '.join(_core.available_isas())}",
         "bundle": f"{bundle.name} {bundle.version}",
+        "bundles": " ".join(f"{other.path.stem}:{other.sha256[:8]}" for other in further),
         **packages,
     }
 
@@ -165,13 +180,14 @@ def main() -> int:
     parser.add_argument("action", choices=("inputs", "run"))
     parser.add_argument("inputs", type=Path)
     parser.add_argument("answers", type=Path, nargs="?")
+    parser.add_argument("--bundle", type=Path, action="append", default=[], help="a further bundle to run")
     args = parser.parse_args()
     if args.action == "inputs":
         make_inputs(args.inputs)
     elif args.answers is None:
         parser.error("run needs a file for the answers")
     else:
-        run(args.inputs, args.answers)
+        run(args.inputs, args.answers, args.bundle)
     return 0
 
 

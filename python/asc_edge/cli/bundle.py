@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import DEFAULT_BUNDLE, add_command, open_bundle
@@ -86,45 +86,46 @@ def _run_once(bundle: Bundle) -> float:
 
 
 def _lines(bundle: Bundle) -> list[str]:
+    from asc_edge.model_card import card_lines, fact_lines, printable
+
     raw = bundle.manifest.raw
-    accuracy, training = _table(raw.get("accuracy")), _table(raw.get("training"))
     facts: list[tuple[str, str]] = [
-        ("about", str(raw.get("summary", ""))),
+        ("about", printable(raw.get("summary"))),
         ("hears", ", ".join(bundle.labels)),
         ("not heard", ", ".join(bundle.labels_not_covered)),
         ("decides", f"every {bundle.hop_s:g} s on {bundle.window_s:g} s at {bundle.sample_rate_hz} Hz"),
     ]
     for member in bundle.members:
         size = len(bundle.read(member.network))
-        facts.append(("member", f"{member.name}: {member.kind}, {member.network} ({size / 1e6:.2f} MB)"))
-    if "macro_f1" in accuracy:
-        both = f"macro-F1 {_percent(accuracy['macro_f1'])} %, accuracy {_percent(accuracy.get('accuracy'))} %"
-        scores = [f"{name} {_percent(f1)}" for name, f1 in _table(accuracy.get("per_class_f1")).items()]
-        facts += [("accuracy", both), ("F1 %", ", ".join(scores))]
-        facts.append(("measured", str(accuracy.get("protocol", ""))))
-        facts += [("but", str(caveat)) for caveat in accuracy.get("caveats", [])]
-    corpora = [f"{count} {name}" for name, count in _table(training.get("clips_by_corpus")).items()]
-    licences = [f"{count} {name}" for name, count in _table(training.get("licences")).items()]
-    facts += [("clips", ", ".join(corpora)), ("licences", ", ".join(licences))]
+        form = "" if member.precision == "float32" else f", {member.precision}"
+        facts.append(
+            ("member", f"{member.name}: {member.kind}, {member.network} ({size / 1e6:.2f} MB{form})")
+        )
+    card = card_lines(raw.get("card"))
+    if not card:
+        facts += _facts_without_card(raw)
     facts.append(("files", ", ".join(bundle.file_names)))
     facts.append(("sha256", bundle.sha256))
-    lines = [f"{bundle.name} {bundle.version}"]
-    for key, text in facts:
-        if text:
-            lines += textwrap.wrap(
-                text,
-                width=100,
-                initial_indent=f"  {key:<11}",
-                subsequent_indent=" " * 13,
-                break_long_words=False,
-            )
-    return lines
+    return [f"{bundle.name} {bundle.version}", *fact_lines(facts), *card]
 
 
-def _table(value: object) -> dict[str, Any]:
-    """What people wrote into the manifest may have any form; only the expected one is shown."""
-    return value if isinstance(value, dict) else {}
+def _facts_without_card(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Accuracy and training data as bundles told them before they had a card."""
+    from asc_edge.model_card import percent, printable, table_of
 
-
-def _percent(value: object) -> str:
-    return f"{100 * value:.1f}" if isinstance(value, int | float) else "?"
+    accuracy, training = table_of(raw.get("accuracy")), table_of(raw.get("training"))
+    facts: list[tuple[str, str]] = []
+    if "macro_f1" in accuracy:
+        macro_f1, share = (percent(accuracy.get(name)) or "?" for name in ("macro_f1", "accuracy"))
+        both = f"macro-F1 {macro_f1} %, accuracy {share} %"
+        scores = [
+            f"{name} {percent(f1) or '?'}" for name, f1 in table_of(accuracy.get("per_class_f1")).items()
+        ]
+        facts += [("accuracy", both), ("F1 %", ", ".join(scores))]
+        facts.append(("measured", printable(accuracy.get("protocol"))))
+        caveats = accuracy.get("caveats")
+        facts += [("but", printable(caveat)) for caveat in (caveats if isinstance(caveats, list) else [])]
+    for key, counted in (("clips", "clips_by_corpus"), ("licences", "licences")):
+        counts = table_of(training.get(counted)).items()
+        facts.append((key, ", ".join(f"{printable(count)} {name}" for name, count in counts)))
+    return facts

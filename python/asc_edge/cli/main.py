@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from asc_edge.cli import bundle, classify, devices, listen
+from asc_edge.cli import bench, bundle, classify, devices, listen
 from asc_edge.cli.options import forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError
 
@@ -18,6 +18,7 @@ _EXAMPLES = """\
   asc-edge listen --demo               a synthetic scene, for those without a microphone
   asc-edge listen --device usb-id:2886:0018
   asc-edge classify kitchen.wav
+  asc-edge bench                       how fast decisions are on this machine
 """
 
 
@@ -63,6 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("asc-edge", _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (devices, listen, classify, bundle):
+    for module in (devices, listen, classify, bundle, bench):
         module.add_parser(commands)
     return parser

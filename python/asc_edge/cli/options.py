@@ -41,7 +41,9 @@ def make_parser(prog: str, description: str, examples: str) -> argparse.Argument
 def report(message: str, code: int, prog: str = "asc-edge") -> int:
     """Write an error as one line, and give back the exit code."""
     if sys.stderr is not None:
-        print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
+        # Damaged files are quoted in it: no control character of theirs may reach the terminal.
+        line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
+        print(f"{prog}: error: {line}", file=sys.stderr)
     return code
 
 

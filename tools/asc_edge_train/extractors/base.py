@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
+from asc_edge.bundle import MAX_BUNDLE_BYTES
 from asc_edge.errors import AudioFormatError, ConfigError
+from asc_edge.frontend import LogMelConfig
+from asc_edge.images import ImageSpec
 from asc_edge.pipeline import fit_to_window
+from asc_edge_train.models.cost import parameter_count
 from asc_edge_train.models.weights import file_sha256, find_weights
 from asc_edge_train.recipe import fingerprint
 
 __all__ = [
+    "DeviceNetwork",
     "Extractor",
     "FrozenExtractor",
     "at_least",
+    "check_device_rate",
+    "check_device_size",
     "choice",
     "choices",
     "pool_windows",
@@ -33,6 +41,33 @@ POOLINGS = ("mean", "max", "std")
 RANDOM = "random"
 
 Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class DeviceNetwork:
+    """How a device comes to a frozen network's embedding.
+
+    Attributes
+    ----------
+    front_end : LogMelConfig
+    image : ImageSpec or None
+        How the front end's cells become an image; None where the network is fed bare frames.
+    colours : ndarray of shape (n, 3), uint8, or None
+        Of the image's colour map.
+    credit : str
+        Whose weights, and from which file; empty for random ones.
+    """
+
+    front_end: LogMelConfig
+    image: ImageSpec | None
+    colours: np.ndarray | None
+    credit: str
+
+    def shape(self, window_samples: int) -> tuple[int, int, int]:
+        """Shape of what the network is fed for one window."""
+        if self.image is not None:
+            return self.image.shape
+        return (1, self.front_end.mels, self.front_end.frames(window_samples))
 
 
 class Extractor(Protocol):
@@ -65,6 +100,14 @@ class Extractor(Protocol):
 
         A clip has the same embedding to the last bit whatever stands beside it.
         """
+        ...
+
+    def for_device(self, sample_rate_hz: int, window_s: float) -> DeviceNetwork:
+        """How a device that hears windows at a rate comes to the embedding; ConfigError where none can."""
+        ...
+
+    def device_module(self) -> nn.Module:
+        """The network from what the device feeds it to the embedding."""
         ...
 
 
@@ -125,6 +168,24 @@ class FrozenExtractor(ABC):
                 row[:] = self._embed(clip, sample_rate_hz)
         return answers
 
+    def for_device(self, sample_rate_hz: int, window_s: float) -> DeviceNetwork:
+        """See `Extractor`.
+
+        Raises
+        ------
+        ConfigError
+            When no device can compute this extractor's embedding of such windows.
+        """
+        raise ConfigError(
+            f"extractor {self.name}: can't be exported; deep_spectrum with a network of torchvision's and "
+            "efficientat_mn04 can"
+        )
+
+    def device_module(self) -> nn.Module:
+        """See `Extractor`. Loaded anew: what answers clips was loaded for inference alone."""
+        module: nn.Module = self._load()
+        return module
+
     @abstractmethod
     def _load(self) -> Any:
         """The network, ready to answer."""
@@ -132,6 +193,29 @@ class FrozenExtractor(ABC):
     @abstractmethod
     def _embed(self, clip: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Embedding (outputs,) of one clip."""
+
+
+def check_device_rate(where: str, wanted_hz: int, sample_rate_hz: int) -> None:
+    """Refuse an extractor that hears clips at another rate than the device."""
+    if wanted_hz != sample_rate_hz:
+        own = f"{wanted_hz} Hz" if wanted_hz else "each clip at its own rate"
+        raise ConfigError(f"{where}: hears {own} where the device hears the recipe's {sample_rate_hz} Hz")
+
+
+def check_device_size(where: str, build: Callable[[], nn.Module]) -> None:
+    """Refuse a network that no bundle can hold in 32 bits.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the network; its weights are never filled.
+    """
+    with torch.device("meta"):
+        size = 4 * parameter_count(build())
+    if size > MAX_BUNDLE_BYTES:
+        raise ConfigError(
+            f"{where}: its network takes {size / 1e6:.0f} MB, and a bundle holds {MAX_BUNDLE_BYTES / 1e6:.0f}"
+        )
 
 
 def read_options(kind: type[Options], values: dict[str, Any], where: str) -> Options:

@@ -6,7 +6,7 @@ the paper's date (version 0.6.9).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,30 @@ import matplotlib
 import numpy as np
 import torch
 
+from asc_edge.colour import colour_names
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import LogMelConfig, log_mel
+from asc_edge.images import ImageSpec, preprocessed, raised
 from asc_edge_train.extractors.base import (
     RANDOM,
+    DeviceNetwork,
     FrozenExtractor,
     at_least,
+    check_device_rate,
+    check_device_size,
     choice,
     read_options,
     weights_path,
 )
-from asc_edge_train.extractors.spectrum_image import RENDERERS, RESIZE_FILTERS, resized
+from asc_edge_train.extractors.spectrum_image import (
+    IMAGE_PIXELS,
+    RENDERERS,
+    RESIZE_FILTERS,
+    colour_table_of,
+    resized,
+)
 from asc_edge_train.extractors.tflite import TfliteNetwork
-from asc_edge_train.models.imagenet import IMAGE_NETWORKS, INITIALISERS, image_network
+from asc_edge_train.models.imagenet import IMAGE_NETWORKS, INITIALISERS, bare_network, image_network
 from asc_edge_train.models.keras_files import KERAS_SUFFIXES
 
 __all__ = ["DeepSpectrumExtractor", "front_end"]
@@ -55,9 +66,6 @@ _TOOLKIT_PREPROCESSING = {
     "squeezenet1_1": "bgr_centred",
 }
 _PREPROCESSING = ("auto", "toolkit", "torchvision", "bgr", "bgr_centred")
-_BGR_MEAN = np.array([103.939, 116.779, 123.68], np.float32)
-_RGB_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_RGB_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,17 +144,42 @@ class DeepSpectrumExtractor(FrozenExtractor):
             self.outputs, published = IMAGE_NETWORKS[read.network].outputs, IMAGE_NETWORKS[read.network].file
         path = weights_path(read.weights or published, weights)
         self.preprocessing = _preprocessing(read, path)
+        self.spec = ImageSpec(
+            colour_map=read.colour_map,
+            plot_pixels=IMAGE_PIXELS,
+            pixels=_INPUT_PIXELS,
+            resize=read.resize,
+            # TFLite networks take the pixels as they are.
+            preprocessing=self.preprocessing or "bgr",
+            lowest_db=_LOWEST_DB,
+            floor_db=read.floor_db or None,
+        )
         random = "-random" if path is None else ""
         super().__init__(f"deep_spectrum:{read.network}{random}", read, path)
 
     def image(self, clip: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Image (224, 224, 3) uint8 that the network is shown of a clip (n,)."""
         config = front_end(self.options.front_end, sample_rate_hz, self.options.mels)
-        cells = np.maximum(log_mel(at_least(clip, config.window_samples), config)[0], _LOWEST_DB)
-        if self.options.floor_db:
-            cells = np.maximum(cells, cells.max() + np.float32(self.options.floor_db))
+        cells = raised(log_mel(at_least(clip, config.window_samples), config)[0], self.spec)
         drawn = RENDERERS[self.options.renderer](cells, self.options.colour_map)
-        return resized(drawn, _INPUT_PIXELS, self.options.resize)
+        return resized(drawn, self.spec.pixels, self.spec.resize)
+
+    def for_device(self, sample_rate_hz: int, window_s: float) -> DeviceNetwork:
+        where, options = f"extractor {self.name}", self.options
+        if options.network in _TFLITE:
+            raise ConfigError(f"{where}: can't be exported; squeezenet1_1 and densenet121 can")
+        check_device_rate(where, options.sample_rate_hz, sample_rate_hz)
+        if options.renderer != "table":
+            raise ConfigError(f"{where}: a device can't draw by matplotlib; take the renderer table")
+        check_device_size(where, lambda: bare_network(options.network))
+        config = front_end(options.front_end, sample_rate_hz, options.mels)
+        if config.frames(round(window_s * sample_rate_hz)) < 1:
+            raise ConfigError(f"{where}: windows of {window_s:g} s are shorter than one of its front end")
+        spec, colours = self.spec, colour_table_of(options.colour_map)
+        if options.colour_map not in colour_names():
+            spec = replace(spec, colour_map=f"{options.colour_map}.rgb")
+        credit = "" if self.path is None else f"{options.network} with weights from {self.path.name}"
+        return DeviceNetwork(config, spec, colours, credit)
 
     def _load(self) -> Any:
         name = self.options.network
@@ -164,7 +197,7 @@ class DeepSpectrumExtractor(FrozenExtractor):
         if self.options.network in _TFLITE:
             answer: np.ndarray = self.network.run(image[None])[0]
             return answer
-        pixels = preprocess(image, self.preprocessing)
+        pixels = preprocessed(image, self.preprocessing)
         return self.network(torch.from_numpy(pixels)[None])[0].numpy()
 
 
@@ -183,16 +216,6 @@ def front_end(name: str, sample_rate_hz: int, mels: int) -> LogMelConfig:
         remove_mean=False,
         full_scale=False,
     )
-
-
-def preprocess(image: np.ndarray, how: str) -> np.ndarray:
-    """What a network is fed, float32 (3, h, w), of an image (h, w, 3) uint8."""
-    pixels = image.astype(np.float32)
-    if how == "torchvision":
-        pixels = (pixels / np.float32(255) - _RGB_MEAN) / _RGB_DEVIATION
-    else:
-        pixels = pixels[..., ::-1] - (_BGR_MEAN if how == "bgr_centred" else np.float32(0))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _preprocessing(options: _Options, path: Path | None) -> str:

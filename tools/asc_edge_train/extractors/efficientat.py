@@ -8,11 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import log_mel
 from asc_edge.presets import EFFICIENTAT_MN
-from asc_edge_train.extractors.base import FrozenExtractor, at_least, choices, read_options, repeat_whole
+from asc_edge_train.extractors.base import (
+    DeviceNetwork,
+    FrozenExtractor,
+    at_least,
+    check_device_rate,
+    choices,
+    read_options,
+    repeat_whole,
+)
 from asc_edge_train.models.cost import parameter_count
 from asc_edge_train.models.efficientat import EfficientAtMn
 from asc_edge_train.models.weights import find_weights, half_state, load_published
@@ -92,9 +101,41 @@ class EfficientAtExtractor(FrozenExtractor):
     def _answer(self, clip: np.ndarray) -> np.ndarray:
         clip = repeat_whole(clip, round(self.options.repeat_to_s * self.sample_rate_hz))
         frames = log_mel(at_least(clip, _LEAST_SAMPLES), EFFICIENTAT_MN)
-        embedding, blocks = self.network.embed_blocks(torch.from_numpy(frames)[None])
+        answer: np.ndarray = _Outputs(self.network, self.options.outputs)(torch.from_numpy(frames)[None])[
+            0
+        ].numpy()
+        return answer
+
+    def for_device(self, sample_rate_hz: int, window_s: float) -> DeviceNetwork:
+        where, options = f"extractor {self.name}", self.options
+        check_device_rate(where, self.sample_rate_hz, sample_rate_hz)
+        if options.speeds != (1.0,):
+            raise ConfigError(f"{where}: a device hears at one speed; take speeds = [1.0]")
+        window, wanted = (round(seconds * sample_rate_hz) for seconds in (window_s, options.repeat_to_s))
+        if window < _LEAST_SAMPLES or len(repeat_whole(np.empty(window, np.float32), wanted)) != window:
+            raise ConfigError(
+                f"{where}: a device doesn't repeat its windows of {window_s:g} s; take repeat_to_s = 0"
+            )
+        assert self.path is not None
+        credit = f"EfficientAT's mn04 (AudioSet) with weights from {self.path.name}"
+        return DeviceNetwork(EFFICIENTAT_MN, None, None, credit)
+
+    def device_module(self) -> nn.Module:
+        return _Outputs(self._load(), self.options.outputs).eval()
+
+
+class _Outputs(nn.Module):
+    """What is wanted of the network's answers, side by side (batch, outputs), of (batch, 1, mels, frames)."""
+
+    def __init__(self, network: EfficientAtMn, outputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.outputs = outputs
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        embedding, blocks = self.network.embed_blocks(frames)
         answers = {"embedding": embedding, "logits": self.network.classify(embedding), "blocks": blocks}
-        return torch.cat([answers[name] for name in self.options.outputs], dim=1)[0].numpy()
+        return torch.cat([answers[name] for name in self.outputs], dim=1)
 
 
 def _is_speed(value: object) -> bool:

@@ -10,17 +10,22 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
-__all__ = ["RENDERERS", "RESIZE_FILTERS", "drawn_image", "resized", "table_image"]
+from asc_edge.colour import RESIZE_FILTERS, resized
+from asc_edge.images import plotted
+
+__all__ = [
+    "IMAGE_PIXELS",
+    "RENDERERS",
+    "RESIZE_FILTERS",
+    "colour_table_of",
+    "drawn_image",
+    "resized",
+    "table_image",
+]
 
 # The toolkit's plot: one inch at this resolution.
 IMAGE_PIXELS = 227
-RESIZE_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
 
 
 def table_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
@@ -28,14 +33,14 @@ def table_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
 
     What `drawn_image` draws, but for rare pixels through which the border of two cells runs.
     """
-    low, high = float(cells_db.min()), float(cells_db.max())
-    # A clip of one level all through, like silence, has the map's first colour, as it has in a plot.
-    scaled = (cells_db - low) / (high - low) if high > low else np.zeros_like(cells_db)
+    return plotted(cells_db, colour_table_of(colour_map), IMAGE_PIXELS)
+
+
+def colour_table_of(colour_map: str) -> np.ndarray:
+    """Colours (n, 3) of any of matplotlib's maps, as the device has those of its own."""
     colours = matplotlib.colormaps[colour_map]
     # Rounded, as a plot's colours are; the colour map's own bytes are cut off.
-    table = np.round(colours(np.arange(colours.N))[:, :3] * 255).astype(np.uint8)
-    entries = np.minimum(scaled[::-1] * colours.N, colours.N - 1).astype(np.intp)
-    return resized(table[entries], IMAGE_PIXELS, "nearest")
+    return np.round(colours(np.arange(colours.N))[:, :3] * 255).astype(np.uint8)
 
 
 def drawn_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
@@ -52,11 +57,6 @@ def drawn_image(cells_db: np.ndarray, colour_map: str) -> np.ndarray:
     axes.set_ylim(0, cells_db.shape[0])
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
-
-
-def resized(image: np.ndarray, pixels: int, how: str) -> np.ndarray:
-    """Image (h, w, 3) uint8 resized to (pixels, pixels, 3); `how` is one of `RESIZE_FILTERS`."""
-    return np.asarray(Image.fromarray(image).resize((pixels, pixels), RESIZE_FILTERS[how]))
 
 
 RENDERERS = {"table": table_image, "matplotlib": drawn_image}

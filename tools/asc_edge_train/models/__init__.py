@@ -12,18 +12,25 @@ from asc_edge_train.models.cnn import EmbeddingCnn
 from asc_edge_train.models.cost import multiply_accumulates, parameter_count
 from asc_edge_train.models.crnn import Crnn
 from asc_edge_train.models.efficientat import EfficientAtMn
+from asc_edge_train.models.stream_cnn import StreamCnn
 from asc_edge_train.models.weights import find_weights, load_published
 
 __all__ = [
     "Crnn",
     "EfficientAtMn",
     "EmbeddingCnn",
+    "StreamCnn",
     "build_network",
     "multiply_accumulates",
     "parameter_count",
 ]
 
-_NETWORKS: dict[str, Any] = {"crnn": Crnn, "cnn": EmbeddingCnn, "efficientat_mn": EfficientAtMn}
+_NETWORKS: dict[str, Any] = {
+    "crnn": Crnn,
+    "cnn": EmbeddingCnn,
+    "efficientat_mn": EfficientAtMn,
+    "stream_cnn": StreamCnn,
+}
 
 
 def build_network(
@@ -34,7 +41,7 @@ def build_network(
     weights_folder: Path | None = None,
     pretrained: bool = True,
 ) -> nn.Module:
-    """Network for pictures of shape (batch, 1, mels, frames); it answers with logits (batch, classes).
+    """Network for its member's input, (batch, 1, mels, frames); it answers with logits (batch, classes).
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,9 +15,14 @@ def parameter_count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@torch.inference_mode()
 def multiply_accumulates(network: nn.Module, mels: int, frames: int) -> int:
     """Multiply-accumulates of convolutions, GRUs and linear layers for one picture."""
+    return operation_count(network, (1, mels, frames))
+
+
+@torch.inference_mode()
+def operation_count(network: nn.Module, shape: Sequence[int]) -> int:
+    """The same for one example of any shape, given without the batch."""
     counts: list[int] = []
 
     def count(module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -30,7 +36,7 @@ def multiply_accumulates(network: nn.Module, mels: int, frames: int) -> int:
 
     handles = [module.register_forward_hook(count) for module in network.modules()]
     try:
-        network.eval()(torch.zeros(1, 1, mels, frames))
+        network.eval()(torch.zeros(1, *shape))
     finally:
         for handle in handles:
             handle.remove()

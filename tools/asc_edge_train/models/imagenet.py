@@ -20,7 +20,7 @@ from asc_edge_train.models.keras_files import KERAS_SUFFIXES, convolution_kernel
 from asc_edge_train.models.torchvision_shim import torchvision_models
 from asc_edge_train.models.weights import load_state, read_state
 
-__all__ = ["IMAGE_NETWORKS", "INITIALISERS", "image_network"]
+__all__ = ["IMAGE_NETWORKS", "INITIALISERS", "bare_network", "image_network"]
 
 INITIALISERS = ("keras", "torch")
 
@@ -94,7 +94,7 @@ def image_network(name: str, path: Path | None, *, seed: int = 0, initialiser: s
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Module = getattr(torchvision_models(), name)(weights=None)
+        network = _whole_network(name)
         if path is None and initialiser == "keras":
             network.apply(_keras_defaults)
     if path is not None and path.suffix in KERAS_SUFFIXES:
@@ -107,6 +107,18 @@ def image_network(name: str, path: Path | None, *, seed: int = 0, initialiser: s
         load_state(network, _new_names(read_state(path)), path)
     IMAGE_NETWORKS[name].behead(network)
     return network.eval()
+
+
+def bare_network(name: str) -> nn.Module:
+    """The network up to its embedding, with whatever weights torch starts it with."""
+    network = _whole_network(name)
+    IMAGE_NETWORKS[name].behead(network)
+    return network
+
+
+def _whole_network(name: str) -> nn.Module:
+    network: nn.Module = getattr(torchvision_models(), name)(weights=None)
+    return network
 
 
 def _keras_defaults(module: nn.Module) -> None:
