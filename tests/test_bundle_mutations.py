@@ -19,6 +19,8 @@ from asc_edge.bundle import Bundle, write_bundle
 from asc_edge.errors import BundleError, EngineError
 from asc_edge.pipeline import Pipeline
 from command import asc_edge, assert_one_line_error, environment
+from image_system import image_bundle
+from stream_system import stream_bundle
 from tflite_networks import tflite_linear
 
 from tiny_system import CONFIG, network, tiny_files, tiny_manifest
@@ -29,7 +31,11 @@ FRAMES = CONFIG.frames(16000)
 
 @pytest.fixture(scope="module")
 def bundles(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A sound bundle for each engine."""
+    """A sound bundle for each engine, one that is shown images, and one in two parts."""
+    folder = tmp_path_factory.mktemp("others")
+    image, stream = folder / "image.ascb", folder / "stream.ascb"
+    image_bundle(image)
+    stream_bundle(stream)
     path = tmp_path_factory.mktemp("lite") / "lite.ascb"
     rng = np.random.default_rng(0)
     files, manifest = tiny_files(), tiny_manifest()
@@ -39,7 +45,7 @@ def bundles(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list
         member["network"] = f"{member['name']}.tflite"
         files[member["network"]] = tflite_linear(weights, (1, 1, CONFIG.mels, FRAMES))
     write_bundle(path, manifest, files)
-    return [tiny_bundle, path]
+    return [tiny_bundle, path, image, stream]
 
 
 @pytest.fixture(scope="module")

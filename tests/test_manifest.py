@@ -61,11 +61,14 @@ def test_what_a_member_does_not_say_is_as_in_the_first_schema() -> None:
         assert member.files == ("network.onnx",)
 
 
-def test_the_built_in_bundle_is_of_the_first_schema_and_runs() -> None:
-    home = Path(__file__).parent.parent / "python/asc_edge/bundles/home.ascb"
-    bundle = Bundle.open(home)
-    assert all(member.input == "picture" for member in bundle.members)
-    assert Pipeline(bundle).streams == ()
+# Catches: a hop, a stride or a chunk with which the built-in bundles compute every window whole.
+@pytest.mark.parametrize("name", ["home", "home-int8"])
+def test_the_built_in_bundles_keep_what_they_compute(name: str) -> None:
+    bundle = Bundle.open(Path(__file__).parent.parent / f"python/asc_edge/bundles/{name}.ascb")
+    assert all(member.input == "level" for member in bundle.members)
+    assert {member.precision for member in bundle.members} == {"int8" if "int8" in name else "float32"}
+    reports = Pipeline(bundle).streams
+    assert [report.cached for report in reports] == [True] * len(bundle.members)
 
 
 def test_bare_frames_may_come_of_any_front_end() -> None:

@@ -277,6 +277,18 @@ def test_model_cards(exported: Path, fused: FusedRun) -> None:
     ]
 
 
+# Catches: a page of another export, a variant without its line, a label's change under another label.
+def test_the_page_shows_every_variant(exported: Path) -> None:
+    rows = Bundle.open(exported / "tiny.ascb").manifest.raw["card"]["variants"]
+    page = (exported / "tiny-variants.md").read_text().splitlines()
+    assert any(line.startswith("    asc-edge-train export ") for line in page)
+    for row in rows:
+        fused, by_label = (line for line in page if line.startswith(f"| {row['variant']} |"))
+        assert fused.split(" | ")[1:5:3] == [f"{row['bytes'] / 1000:.0f}", f"{100 * row['macro_f1']:.1f}"]
+        changes = [float(cell.replace("−", "-")) for cell in by_label.strip("| ").split(" | ")[1:]]
+        assert changes == [round(100 * change, 1) for change in row["per_class_change"].values()]
+
+
 # Catches: work that is done twice, other bytes the second time, a lost piece that isn't made again.
 def test_export_resumes(
     exported: Path, places: tuple[Path, Path], capsys: pytest.CaptureFixture[str]

@@ -38,7 +38,7 @@ from asc_edge_train.svm import linear_svm
 
 
 def options(data: Path, out: Path, **others: Any) -> RunOptions:
-    return RunOptions(data=data, out=out, smoke=True, command="test", quiet=True, **others)
+    return RunOptions(data=data, weights=data, out=out, smoke=True, command="test", quiet=True, **others)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,16 @@ def test_ended_run_leaves_nothing_behind(home_data: Path, tmp_path: Path, how: s
     text = (Path(sys.modules["asc_edge_train"].__file__ or "").parent / "recipes" / "home.toml").read_text()
     (tmp_path / "endless.toml").write_text(text.replace("[smoke]\n", "[smoke]\nepochs = 100000\n"))
     command = [sys.executable, "-m", "asc_edge_train.cli", "run", str(tmp_path / "endless.toml"), "--smoke"]
-    command += ["--data", str(home_data), "--out", str(tmp_path / "run"), "--jobs", "2"]
+    command += [
+        "--data",
+        str(home_data),
+        "--weights",
+        str(home_data),
+        "--out",
+        str(tmp_path / "run"),
+        "--jobs",
+        "2",
+    ]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )

@@ -202,6 +202,10 @@ def test_a_run_with_a_student(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
     assert main(["ablate", *line[1:], "--out", str(tmp_path / "ablation")]) == 0
     assert "labels-alone" in capsys.readouterr().out
+    # What no switch changes isn't fitted again: the copy has the original's time.
+    copies = [path.stat().st_mtime_ns for path in (tmp_path / "ablation").glob("*/members/frozen.npz")]
+    assert len(copies) == 2
+    assert len(set(copies)) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from asc_edge.errors import ConfigError
@@ -44,12 +46,24 @@ def ablate(recipe: Recipe, options: RunOptions, only: list[str] | None = None) -
     for variant in [BASELINE, *(known[name] for name in only or known)]:
         folder = options.out / re.sub(r"[^\w.-]+", "-", variant.name)
         own = replace(options, out=folder, cache=options.cache or options.out / "cache")
-        run_recipe(variant_recipe(recipe, variant), own)
+        changed = variant_recipe(recipe, variant)
+        if folders:
+            _take_over(changed, folders[0], folder)
+        run_recipe(changed, own)
         folders.append(folder)
     member = recipe.ablation.member
     table = ablation_table(folders, folders[0], [member])
     write_text(options.out / "ablation.md", "\n".join(table) + "\n")
     return table
+
+
+def _take_over(recipe: Recipe, baseline: Path, folder: Path) -> None:
+    """What frozen members came to in the baseline, where no switch has changed it: their stamps tell."""
+    (folder / "members").mkdir(parents=True, exist_ok=True)
+    for member in recipe.members:
+        for path in (baseline / "members").glob(f"{member.name}.*") if not member.trained else ():
+            if not (folder / "members" / path.name).exists():
+                shutil.copy2(path, folder / "members")
 
 
 def variant_recipe(recipe: Recipe, variant: VariantConfig) -> Recipe:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,13 +15,13 @@ from asc_edge.cli.options import add_command, forget_output, make_parser, report
 from asc_edge.errors import AscEdgeError, UsageError
 from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
+from asc_edge_train.typed import PROG, typed
 
 if TYPE_CHECKING:
     from asc_edge_train.run import RunOptions
 
 __all__ = ["main"]
 
-PROG = "asc-edge-train"
 DEFAULT_DATA = Path("../shared/data")
 DEFAULT_WEIGHTS = Path("../shared/weights")
 INTERRUPTED = 130
@@ -81,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = _parser().parse_args(argv)
         if args.command in {"run", "ablate", "export", "fetch"}:
-            resume = f"; resume with: {_typed(argv)}"
+            resume = f"; resume with: {typed(argv)}"
         code: int = args.run(args, argv)
         return code
     except KeyboardInterrupt:
@@ -109,10 +108,6 @@ def _lacking(error: ModuleNotFoundError | OSError) -> str:
         return f"{error.name} is not installed; training needs: pip install 'asc-edge[train]'"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
-
-
-def _typed(argv: Sequence[str] | None) -> str:
-    return shlex.join([PROG, *(sys.argv[1:] if argv is None else argv)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -242,7 +237,7 @@ def _run_options(args: argparse.Namespace, argv: Sequence[str] | None) -> Iterat
             jobs=args.jobs or min(2, os.cpu_count() or 1),
             dask=dask,
             smoke=args.smoke,
-            command=_typed(argv),
+            command=typed(argv),
             quiet=args.quiet,
             ranks=ranks,
         )

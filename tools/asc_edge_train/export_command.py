@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command
 from asc_edge.errors import UsageError
+from asc_edge_train.typed import typed
 
 if TYPE_CHECKING:
     from asc_edge_train.exporting.command import Exported
@@ -89,7 +90,7 @@ def add_export_command(commands: Any, default_data: Path) -> None:
     export.set_defaults(run=_export)
 
 
-def _export(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
+def _export(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
     from asc_edge_train.exporting.command import ExportOptions, export_run
     from asc_edge_train.exporting.gate import RefusedError
     from asc_edge_train.exporting.variants import parse_variants
@@ -114,6 +115,7 @@ def _export(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             fine_tune=args.fine_tune,
             allow_worse=args.allow_worse,
             budget=args.budget,
+            command=typed(argv),
             quiet=args.quiet,
         )
     )
@@ -127,11 +129,14 @@ def _as_json(exported: Exported) -> dict[str, Any]:
     return {
         "variants": exported.rows,
         "bundles": {name: str(path) for name, path in exported.bundles.items()},
+        "page": str(exported.page),
         "refused": [str(error) for error in exported.refused],
     }
 
 
 def _table(exported: Exported) -> list[str]:
+    from asc_edge_train.exporting.variants import scheme_words
+
     lines = [
         f"{'variant':<12} {'kB':>7} {'macro-F1':>9} {'change':>7} {'accuracy':>9} {'agree':>8} {'ms':>7}"
     ]
@@ -145,14 +150,11 @@ def _table(exported: Exported) -> list[str]:
     for row in exported.rows:
         worst = min(row["per_class_change"], key=row["per_class_change"].__getitem__)
         change = 100 * row["per_class_change"][worst]
-        lines.append(f"{row['variant']}: {_schemes(row)}; lost most: {worst} {change:+.2f} points")
+        name, words = row["variant"], scheme_words(row["schemes"])
+        lines.append(f"{name}: {words}; lost most: {worst} {change:+.2f} points")
         lines += [
-            f"{row['variant']}: {_schemes(step)} gave way: {100 * step['macro_f1_change']:+.2f} points, "
+            f"{name}: {scheme_words(step['schemes'])} gave way: {100 * step['macro_f1_change']:+.2f} points, "
             f"{100 * step['argmax_agreement']:.2f} % agree"
             for step in row["gave_way"]
         ]
-    return lines + [f"wrote {path}" for path in exported.bundles.values()]
-
-
-def _schemes(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {scheme}" for name, scheme in row["schemes"].items())
+    return lines + [f"wrote {path}" for path in (*exported.bundles.values(), exported.page)]

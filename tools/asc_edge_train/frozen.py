@@ -20,7 +20,7 @@ from asc_edge_train.extractors import Extractor, build_extractor
 from asc_edge_train.extractors.base import DeviceNetwork
 from asc_edge_train.models import parameter_count
 from asc_edge_train.models.cost import operation_count
-from asc_edge_train.networks import ALL_FOLDS, NetworkTask, fold_name, load_answers
+from asc_edge_train.networks import ALL_FOLDS, HeldOut, NetworkTask, fold_name, load_answers
 from asc_edge_train.recipe import MemberConfig, fingerprint
 from asc_edge_train.run import Run, frozen_embedding
 from asc_edge_train.sound import clip_samples, window_samples
@@ -37,7 +37,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class FrozenTask:
+class FrozenTask(HeldOut):
     """A frozen member's network as it stands for a fold, beside `NetworkTask`.
 
     Attributes
@@ -72,16 +72,6 @@ class FrozenTask:
     seed: list[int]
     key: str
     network_key: str
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Clips to calibrate on."""
-        return np.flatnonzero((self.folds != self.fold) & (self.folds > 0))
-
-    @property
-    def held_out(self) -> np.ndarray:
-        """Clips of the fold that is held out; none where all folds are heard."""
-        return np.flatnonzero((self.folds == self.fold) & (self.folds > 0))
 
     @property
     def name(self) -> str:

@@ -25,6 +25,7 @@ from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp, 
 
 __all__ = [
     "ALL_FOLDS",
+    "HeldOut",
     "NetworkTask",
     "Taught",
     "answer_frames",
@@ -60,8 +61,33 @@ class Taught:
     key: str
 
 
+class HeldOut:
+    """Clips of a table of which one fold is held out.
+
+    Attributes
+    ----------
+    fold : int
+        The one that is held out, or ``ALL_FOLDS``.
+    folds : ndarray of int
+        Of every clip; fold 0 is the evaluation part.
+    """
+
+    fold: int
+    folds: np.ndarray
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Clips to train or calibrate on."""
+        return np.flatnonzero((self.folds != self.fold) & (self.folds > 0))
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Clips of the fold that is held out; none where all folds are heard."""
+        return np.flatnonzero((self.folds == self.fold) & (self.folds > 0))
+
+
 @dataclass(frozen=True)
-class NetworkTask:
+class NetworkTask(HeldOut):
     """Everything a worker process needs to train one network.
 
     Attributes
@@ -93,16 +119,6 @@ class NetworkTask:
     seed: list[int]
     key: str
     taught: Path | None = None
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Clips to train on."""
-        return np.flatnonzero((self.folds != self.fold) & (self.folds > 0))
-
-    @property
-    def held_out(self) -> np.ndarray:
-        """Clips of the fold that is held out; none where all folds are trained on."""
-        return np.flatnonzero((self.folds == self.fold) & (self.folds > 0))
 
     @property
     def name(self) -> str:

@@ -23,9 +23,8 @@ from asc_edge_train.fusing import fusion_path
 from asc_edge_train.members import svm_path
 from asc_edge_train.models import build_network
 from asc_edge_train.networks import ALL_FOLDS, answer_frames, network_path
-from asc_edge_train.recipe import MemberConfig, Recipe, RoomConfig, parse_recipe
-from asc_edge_train.reporting import load_report
-from asc_edge_train.run import RECIPE_NAME, TABLE_NAME
+from asc_edge_train.recipe import MemberConfig, Recipe, RoomConfig
+from asc_edge_train.reopen import read_run
 from asc_edge_train.stacking import stack
 from asc_edge_train.storage import read_json
 from asc_edge_train.svm import class_scores
@@ -60,12 +59,7 @@ class Predictor:
         UsageError
             When the folder holds no finished run, or the system isn't one of it.
         """
-        report = load_report(folder)
-        try:
-            recipe = parse_recipe(read_json(folder / RECIPE_NAME))
-            table = read_json(folder / TABLE_NAME)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{folder}: not a finished run: {error}; run it again") from None
+        report, recipe, table = read_run(folder)
         names = [row["name"] for row in report["systems"]]
         chosen = system or report.get("chosen") or names[-1]
         if chosen not in names:

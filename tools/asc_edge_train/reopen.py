@@ -11,7 +11,7 @@ from asc_edge_train.clips import Clip
 from asc_edge_train.content import clip_keys
 from asc_edge_train.features import make_features
 from asc_edge_train.networks import network_tasks
-from asc_edge_train.recipe import parse_recipe
+from asc_edge_train.recipe import Recipe, parse_recipe
 from asc_edge_train.reporting import load_report
 from asc_edge_train.run import (
     DEFAULT_WEIGHTS,
@@ -26,7 +26,22 @@ from asc_edge_train.run import (
 from asc_edge_train.storage import read_json
 from asc_edge_train.teaching import kept_lessons
 
-__all__ = ["open_run"]
+__all__ = ["open_run", "read_run"]
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], Recipe, list[dict[str, Any]]]:
+    """Report, recipe and table of clips of a finished run.
+
+    Raises
+    ------
+    UsageError
+        When the folder holds none.
+    """
+    report = load_report(folder)
+    try:
+        return report, parse_recipe(read_json(folder / RECIPE_NAME)), read_json(folder / TABLE_NAME)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}: not a finished run: {error}; run it again") from None
 
 
 def open_run(
@@ -61,12 +76,7 @@ def open_run(
     AudioFileError
         When a clip can't be read.
     """
-    report = load_report(folder)
-    try:
-        recipe = parse_recipe(read_json(folder / RECIPE_NAME))
-        table = read_json(folder / TABLE_NAME)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder}: not a finished run: {error}; run it again") from None
+    report, recipe, table = read_run(folder)
     if not recipe.ship:
         raise UsageError(f"{folder}: its recipe ships nothing: name a fusion with ship = and run it again")
     system = next(system for system in recipe.fusions if system.name == recipe.ship)

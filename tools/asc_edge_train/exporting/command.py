@@ -22,9 +22,10 @@ from asc_edge_train.fusing import FusedScores
 from asc_edge_train.networks import ALL_FOLDS, NetworkTask
 from asc_edge_train.recipe import fingerprint
 from asc_edge_train.reopen import open_run
+from asc_edge_train.reporting.variants_page import variants_page
 from asc_edge_train.run import DEFAULT_WEIGHTS, progress_bar
 from asc_edge_train.stages import FusedRun, fuse_run
-from asc_edge_train.storage import is_stamped, read_json, stamp, write_json
+from asc_edge_train.storage import is_stamped, read_json, stamp, write_json, write_text
 
 __all__ = ["ExportOptions", "Exported", "export_run"]
 
@@ -54,6 +55,8 @@ class ExportOptions:
         Ship variants that fail the accuracy gate, too; their model cards say so.
     budget : str
         One of `asc_edge_train.exporting.budget.BUDGETS` that every variant must keep, or empty.
+    command : str
+        What the page says was typed.
     """
 
     run: Path
@@ -67,6 +70,7 @@ class ExportOptions:
     fine_tune: bool = False
     allow_worse: bool = False
     budget: str = ""
+    command: str = ""
     quiet: bool = False
 
 
@@ -81,11 +85,14 @@ class Exported:
     bundles : dict
         Path of each variant's bundle.
     refused : list of RefusedError
+    page : Path
+        The same rows for people.
     """
 
     rows: list[dict[str, Any]]
     bundles: dict[str, Path]
     refused: list[RefusedError]
+    page: Path
 
 
 def export_run(options: ExportOptions) -> Exported:
@@ -170,7 +177,13 @@ class _Export:
             row["shipped"] = name not in refused
         shipped = [choice for choice in choices if choice.variant.name not in refused]
         bundles = self._pack(shipped, rows, refused)
-        return Exported(list(rows.values()), bundles, list(refused.values()))
+        return Exported(list(rows.values()), bundles, list(refused.values()), self._draw(list(rows.values())))
+
+    def _draw(self, rows: list[dict[str, Any]]) -> Path:
+        recipe = self.fused_run.run.recipe
+        path = (self.options.out or self.folder) / f"{recipe.name}-variants.md"
+        write_text(path, variants_page(f"{recipe.name} {recipe.version}", rows, self.options.command))
+        return path
 
     def _fits(self, name: str, scheme: str) -> bool:
         """Whether a member can take a scheme: nobody teaches a frozen network anything."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asc_edge.errors import UsageError
 from asc_edge_train.exporting.onnx_int8 import ONNX_SCHEMES
 from asc_edge_train.exporting.tflite_int8 import TFLITE_SCHEMES
 
-__all__ = ["FLOAT", "TUNED", "VARIANTS", "Variant", "ladder", "parse_variants"]
+__all__ = ["FLOAT", "TUNED", "VARIANTS", "Variant", "ladder", "parse_variants", "scheme_words"]
 
 FLOAT = "float"
 # Behind a scheme's name: of a network that was fine-tuned first.
@@ -84,3 +85,8 @@ def ladder(
     else:
         first, *others = gentler[gentler.index(tflite_scheme) :]
     return (first, *([first + TUNED] if fine_tune else []), *others)
+
+
+def scheme_words(schemes: Mapping[str, str]) -> str:
+    """Members and the scheme that each has taken, as ``crnn static, cnn mixed``."""
+    return ", ".join(f"{name} {scheme}" for name, scheme in schemes.items())
