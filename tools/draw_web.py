@@ -1,4 +1,4 @@
-"""Draw the web page as it looks half a minute into the demonstration scene, light and dark.
+"""Draw the web page as it looks at the end of the demonstration scene, light and dark.
 
     draw_web.py FOLDER [--phone]
 
@@ -12,6 +12,7 @@ import argparse
 import io
 import os
 import threading
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from asc_edge.audio.demo import DemoSource
+from asc_edge.audio.samples import Samples
 from asc_edge.cli.options import open_bundle
 from asc_edge.monitor import Monitor
 from asc_edge.pipeline import Pipeline
@@ -41,8 +43,8 @@ MADE_UP = (
     ("dishwashing", 90, 18),
     ("social_activity", 66, 48),
 )
-SIZES = {"web": (1280, 1060), "phone": (390, 844)}
-LOOK_AFTER_S = 34.0
+SIZES = {"web": (1280, 900), "phone": (390, 844)}
+ACTIVITY = "Social activity"
 
 
 class MadeUpDay:
@@ -60,9 +62,21 @@ class MadeUpDay:
         return [one for one in self._activities if one.start < end and (one.end or end) > start]
 
 
-def draw(page: Page, path: Path, *, whole: bool) -> None:
-    """Write a picture of the page, in few enough colours to be small."""
-    shot = Image.open(io.BytesIO(page.screenshot(full_page=whole)))
+class HeldDemo(DemoSource):
+    """The demonstration, which stands still before its end until all is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn = threading.Event()
+
+    def blocks(self) -> Iterator[Samples]:
+        yield from super().blocks()
+        self.drawn.wait()
+
+
+def draw(page: Page, path: Path) -> None:
+    """Write a picture of the whole page, in few enough colours to be small."""
+    shot = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     shot.convert("RGB").quantize(200, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
@@ -70,7 +84,7 @@ def draw(page: Page, path: Path, *, whole: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the web page.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--phone", action="store_true", help="the whole page at a phone's width, too")
+    parser.add_argument("--phone", action="store_true", help="at a phone's width, too")
     args = parser.parse_args()
     bundle = open_bundle("home")
     sink = open_web(
@@ -79,10 +93,8 @@ def main() -> None:
         history=MadeUpDay(utc_now()),
         configuration={"web": {"host": "127.0.0.1", "port": 8420}, "listen": {"hop_s": bundle.hop_s}},
     )
-    monitor = Monitor(
-        DemoSource(), Pipeline(bundle, channels=4), [sink], duration_s=LOOK_AFTER_S + 12.0
-    )
-    listening = threading.Thread(target=monitor.run)
+    demo = HeldDemo()
+    listening = threading.Thread(target=Monitor(demo, Pipeline(bundle, channels=4), [sink]).run, daemon=True)
     listening.start()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -97,11 +109,12 @@ def main() -> None:
                     device_scale_factor=2 if size == "phone" else 1,
                 )
                 page.goto(sink.url)
-                views.append((page, args.folder / f"{size}-{scheme}.png", size == "phone"))
-        views[0][0].wait_for_timeout(1000 * LOOK_AFTER_S)
-        for page, path, whole in views:
-            draw(page, path, whole=whole)
+                views.append((page, args.folder / f"{size}-{scheme}.png"))
+        for page, path in views:
+            page.locator("#activity", has_text=ACTIVITY).wait_for(timeout=90_000)
+            draw(page, path)
         browser.close()
+    demo.drawn.set()
     listening.join()
 
 

@@ -135,7 +135,7 @@ class Day:
         start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)
         shown, totals = [], dict[str, float]()
         for event in events:
-            until = event.end or (now if event is events[-1] else event.start)
+            until = event.end or (max(now, event.start) if event is events[-1] else event.start)
             piece = replace(event, start=max(event.start, start), end=min(until, end))
             assert piece.end is not None
             if piece.end < piece.start:

@@ -7,13 +7,12 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets
 
 from asc_edge.errors import WebError
 from asc_edge.web.board import Board
@@ -77,9 +76,9 @@ class Server:
         report: Callable[[str], None],
     ) -> None:
         host, port = address
-        self._sockets = _bound(host, port)
+        self._socket = _bound(host, port)
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self._sockets[0].getsockname()[1]}/"
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}/"
         self._board = board
         self._history = history
         self._report = report
@@ -135,8 +134,7 @@ class Server:
             self._let_go()
 
     def _let_go(self) -> None:
-        for one in self._sockets:
-            one.close()
+        self._socket.close()
         self._reader.shutdown(wait=False, cancel_futures=True)
 
     async def _serve(self) -> None:
@@ -147,7 +145,7 @@ class Server:
             idle_connection_timeout=30.0,
             body_timeout=10.0,
         )
-        server.add_sockets(self._sockets)
+        server.add_socket(self._socket)
         with self._lock:
             self._loop = asyncio.get_running_loop()
             self._woken.set()
@@ -220,14 +218,17 @@ class Server:
             self._report(f"web: {text}")
 
 
-def _bound(host: str, port: int) -> Sequence[socket.socket]:
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return bind_sockets(port, host)
-    except (OSError, UnicodeError) as error:
-        # The number says more than the words, which asyncio and others dress up.
-        number = error.errno if isinstance(error, OSError) else None
-        reason = os.strerror(number) if number and number > 0 else str(error)
+        bound = socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        # The number says more than the words, to which Python adds the address once more.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else str(error)
         raise WebError(
             f"the web page can't have {host} port {port}: {reason.lower()}; "
             "end what serves there, or choose another web.port"
         ) from None
+    bound.setblocking(False)
+    return bound

@@ -10,7 +10,6 @@ const LINK_WORDS = { live: "Live", lost: "Connection lost, trying again", wait: 
 const DAY_EVERY_MS = 60_000;
 
 let version = null;
-let boot = null;
 let channelCount = 0;
 let spectrogram = null;
 let connection = null;
@@ -34,9 +33,10 @@ function takeState(state) {
   bars.setLabels(session.labels);
   now.setSession(session, state.now);
   offerChannels(session.channels);
-  setText(byId("belief-hint"), `Of the last ${session.window_s} s, every ${session.hop_s === 1 ? "second" : `${session.hop_s} s`} anew`);
+  setText(byId("belief-hint"), `About the last ${session.window_s} s, every ${session.hop_s === 1 ? "second" : `${session.hop_s} s`} anew`);
+  setText(byId("levels-hint"), `Level over the last ${session.window_s} s, in dB of a full-scale sine`);
   now.setActivity(state.activity);
-  now.setState(state.input === "ok" ? state.decision.state : state.input);
+  now.setState(state.input === "ok" ? state.decision.state : state.input, state.decision);
   if (state.decision) bars.show(state.decision);
   if (state.channels.length) levels.show(state.channels);
 }
@@ -65,8 +65,6 @@ const on = {
     // A page of another release than the device's would misunderstand it.
     version ??= snapshot.version;
     if (version !== snapshot.version) location.reload();
-    if (boot !== snapshot.boot) spectrogram.clear();
-    boot = snapshot.boot;
     takeState(snapshot);
     spectrogram.clear();
     snapshot.picture.forEach((columns) => spectrogram.add(columns));
@@ -77,7 +75,7 @@ const on = {
   state: takeState,
   decision(decision) {
     bars.show(decision);
-    now.setState(decision.state);
+    now.setState(decision.state, decision);
   },
   activity({ activity }) {
     now.setActivity(activity);

@@ -30,7 +30,7 @@ export class Spectrogram {
     dark.addEventListener("change", () => this.#paint());
     new ResizeObserver(() => this.#draw()).observe(this.canvas);
     for (const seconds of TIMES_S) {
-      const tick = element("span", { text: seconds ? `${seconds} s ago` : "now" });
+      const tick = element("span", { text: seconds ? `−${seconds} s` : "now" });
       tick.style.left = `${100 * (1 - seconds / SECONDS)}%`;
       byId("axis-x").append(tick);
     }

@@ -8,6 +8,7 @@ const CHANNEL_WORDS = { ok: ["fine", "ok"], clipped: ["too loud", "warn"], dead:
 export class NowView {
   #activity = null;
   #state = "starting";
+  #decision = null;
   #session = null;
   #ahead = 0; // how far the device's clock is ahead of the browser's, in ms
 
@@ -26,8 +27,9 @@ export class NowView {
   }
 
   // What the input does: a decision's state, or "lost", "ended", "starting".
-  setState(state) {
+  setState(state, decision = null) {
     this.#state = state;
+    this.#decision = decision;
     this.#draw();
   }
 
@@ -56,7 +58,9 @@ export class NowView {
     if (this.#state === "ended") return "Whoever started it has ended it; this page waits for the next start";
     if (this.#state === "no_input") return "No microphone delivers anything that could be sound";
     if (named && this.#state === "silent") return "Quiet at the moment";
-    return named ? "" : "No activity has been clear enough for long enough";
+    const top = this.#decision?.top;
+    if (!top || (named && top === this.#activity.activity)) return "";
+    return `At this moment most like ${words(top).toLowerCase()}, but not clearly or not for long enough`;
   }
 
   #tick() {
@@ -133,7 +137,7 @@ export function showHealth(health) {
     ["Skipped, to keep up", String(health.skipped), health.skipped ? "warn" : "ok"],
     ["Gaps in the sound", gaps(health), health.gaps || health.inputs_lost ? "warn" : "ok"],
   ];
-  if (latency_ms) rows.push(["A decision takes", `${latency_ms.median} ms, at most ${latency_ms.max} ms`, "ok"]);
+  if (latency_ms) rows.push(["A decision takes", `${Math.round(latency_ms.median)} ms, at most ${Math.round(latency_ms.max)} ms`, "ok"]);
   if (temperature_c !== null) {
     rows.push(["Temperature", `${Math.round(temperature_c)} °C`, temperature_c >= 80 ? "warn" : "ok"]);
   }

@@ -1,0 +1,356 @@
+"""The page's server: who may look, what is answered, and that nobody who looks holds anything up."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asc_edge.bundle import Bundle
+from asc_edge.errors import WebError
+from asc_edge.events import Event
+from asc_edge.monitor import Monitor
+from asc_edge.pipeline import Pipeline
+from asc_edge.sinks import utc_now
+from asc_edge.web import WebSettings, open_web
+from asc_edge.web.history import PastActivity
+from asc_edge.web.hub import MAX_VIEWERS, QUEUE_LENGTH
+from test_monitor import ScriptedSource
+from web_pages import STATS, TOKEN, EventStream, a_decision, a_glimpse, a_session, ask, port_of, served
+
+from tiny_system import LABELS as BANDS
+from tiny_system import band_noise
+
+PRIVATE = [
+    *("/api/state", "/api/timeline", "/api/history?day=2026-01-31", "/api/health", "/api/configuration"),
+    "/api/events",
+]
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text(TOKEN + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_what_is_told_is_answered_and_streamed() -> None:
+    # Catches endpoints and streams that disagree, and a page that starts empty beside a running session.
+    with served(configuration={"mqtt": {"password": "hunter2"}}) as sink:
+        sink.decision(a_decision(5.0))
+        sink.event(Event("cooking", 5.0))
+        sink.glimpse(a_glimpse(5.0))
+        stream = EventStream(sink)
+        assert stream.answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        hello = stream.until("hello")
+        assert hello["session"]["source"] == "scripted kitchen"
+        assert (hello["input"], hello["activity"]["activity"]) == ("ok", "cooking")
+        assert len(hello["picture"]) == 1
+        sink.decision(a_decision(6.0, "working"))
+        assert stream.until("decision")["top"] == "working"
+        assert ask(sink, "/api/state")[2]["decision"]["top"] == "working"
+        assert ask(sink, "/api/timeline")[2]["events"][0]["activity"] == "cooking"
+        health = ask(sink, "/api/health")[2]
+        assert (health["decisions"], health["viewers"], health["input"]) == (2, 1, "ok")
+        assert ask(sink, "/api/configuration")[2] == {"mqtt": {"password": "(hidden)"}}
+        assert len(ask(sink, "/api/colours")[2]["magma"]) == 1024
+        stream.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/style.css", "/icon.svg", "/api/state", "/nowhere"])
+def test_every_answer_is_fenced_in(path: str) -> None:
+    # Catches an answer without its policy, scripts of the wrong type, and a door for other pages.
+    with served() as sink:
+        status, headers, body = ask(sink, path, Origin="http://evil.example")
+    assert status == (404 if path == "/nowhere" else 200)
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "*" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert not [name for name in headers if name.startswith("access-control")]
+    assert "server" not in headers
+    assert headers["cache-control"] in ("no-store", "no-cache")
+    if path.endswith(".js"):
+        assert headers["content-type"].startswith("text/javascript")
+    if path == "/":
+        page = body.decode()
+        assert "http://" not in page
+        assert "https://" not in page
+        assert "<style" not in page
+        assert " style=" not in page
+        assert " on" + "click" not in page
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8420", 200),
+        ("localhost", 200),
+        ("[::1]:9", 200),
+        ("LOCALHOST:80", 200),
+        ("evil.example:8420", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("192.168.1.9", 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/state", "/api/events"])
+def test_other_names_are_refused(host: str, status: int, path: str) -> None:
+    # Catches DNS rebinding: a foreign page whose name has been turned to this machine.
+    with served() as sink, socket.create_connection(("127.0.0.1", port_of(sink)), timeout=10) as raw:
+        raw.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        answer = raw.recv(200).split(b"\r\n")[0].decode()
+    assert answer.split()[1] == str(status)
+
+
+def test_other_pages_may_not_ask() -> None:
+    # Catches a page of another port of this machine that reads or embeds what goes on.
+    with served() as sink:
+        for site in ("cross-site", "same-site"):
+            assert ask(sink, "/api/state", Sec_Fetch_Site=site)[0] == 403
+        assert ask(sink, "/api/state", Sec_Fetch_Site="same-origin")[0] == 200
+        assert ask(sink, "/", Sec_Fetch_Site="cross-site")[0] == 200
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_nothing_of_the_home_without_the_token(path: str, token_file: Path) -> None:
+    # Catches one endpoint that was forgotten.
+    with served(token_file) as sink:
+        assert ask(sink, path)[0] == 401
+        assert ask(sink, path, Authorization=f"Bearer {TOKEN}x")[0] == 401
+        assert ask(sink, path, Authorization=f"Basic {TOKEN}")[0] == 401
+        assert ask(sink, f"{path}{'&' if '?' in path else '?'}token={TOKEN}")[0] == 401
+        if path != "/api/events":
+            assert ask(sink, path, Authorization=f"Bearer {TOKEN}")[0] == 200
+        assert ask(sink, "/")[0] == 200
+        assert ask(sink, "/api/session")[2]["token_needed"] is True
+
+
+def test_a_token_is_changed_into_a_cookie(token_file: Path) -> None:
+    # Catches a token kept by the browser, a cookie that scripts can read, and one that outlives its token.
+    body = json.dumps({"token": TOKEN})
+    with served(token_file) as sink:
+        status, headers, _ = ask(sink, "/api/session", "POST", body, Content_Type="application/json")
+        cookie = headers["set-cookie"]
+        assert status == 200
+        assert TOKEN not in cookie
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        pair = cookie.partition(";")[0]
+        assert ask(sink, "/api/state", Cookie=pair)[0] == 200
+        assert ask(sink, "/api/state", Cookie=pair[:-1] + "x")[0] == 401
+        stream = EventStream(sink, Cookie=pair)
+        assert stream.answer.status == 200
+        stream.close()
+    token_file.write_text("another-token-of-this-home")
+    with served(token_file) as sink:
+        assert ask(sink, "/api/state", Cookie=pair)[0] == 401
+        # Forms of other pages can send these.
+        assert ask(sink, "/api/session", "POST", body, Content_Type="text/plain")[0] == 415
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"token": 5}', '{"token": "\\ud800"}', '{"token": ""}', "x" * 9000]
+)
+def test_odd_tokens_are_refused(body: str, token_file: Path) -> None:
+    # Catches an empty token that fits an empty secret, and errors inside that look like an answer.
+    with served(token_file) as sink:
+        status, _, _ = ask(sink, "/api/session", "POST", body, Content_Type="application/json")
+        assert 400 <= status < 500
+        assert ask(sink, "/api/session")[2]["signed_in"] is False
+
+
+def test_a_token_file_for_all_eyes_is_reported(token_file: Path) -> None:
+    token_file.chmod(0o644)
+    complaints: list[str] = []
+    open_web(WebSettings(port=0, token_file=str(token_file)), complaints.append).stats(STATS)
+    assert complaints == [f"web: every user can read {token_file}: chmod 600 {token_file}"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/../settings.py", "/%2e%2e/settings.py", "/static/app.js", "/app.py", "//etc/passwd"]
+)
+def test_only_the_pages_files_are_given(path: str) -> None:
+    with served() as sink:
+        status, _, body = ask(sink, path)
+    assert status == 404
+    assert body == {"error": "Not Found"}
+
+
+def test_a_taken_port_is_one_line() -> None:
+    # Catches a stack of calls, and a session that begins without the page that was asked for.
+    with served() as sink, pytest.raises(WebError) as caught:
+        open_web(WebSettings(port=port_of(sink)), print)
+    assert str(caught.value).startswith(
+        f"the web page can't have 127.0.0.1 port {port_of(sink)}: address already"
+    )
+    assert "\n" not in str(caught.value)
+
+
+def test_without_tornado_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tornado", None)
+    with pytest.raises(WebError, match=r"pip install 'asc-edge\[web\]'"):
+        open_web(WebSettings(), print)
+
+
+class Past:
+    """A history with one activity a day, which remembers who asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[datetime, datetime, str]] = []
+        self.broken = False
+
+    def events_between(self, start: datetime, end: datetime) -> list[PastActivity]:
+        self.asked.append((start, end, threading.current_thread().name))
+        if self.broken:
+            raise OSError("the card is worn out")
+        return [PastActivity("working", start, end)]
+
+
+def test_other_days_come_from_the_history() -> None:
+    # Catches a database that is read in the thread that serves, where it would hold up everybody.
+    past = Past()
+    with served(history=past) as sink:
+        day = ask(sink, "/api/history?day=2026-01-31")[2]
+        assert (day["day"], day["today"], day["totals"][0]) == (
+            "2026-01-31",
+            False,
+            {"activity": "working", "seconds": 86400.0},
+        )
+        for odd in ("yesterday", "2026-13-01", "9999-12-31", "0001-01-01"):
+            assert ask(sink, f"/api/history?day={odd}")[0] in (200, 400)
+    start, end, thread = past.asked[0]
+    assert start.utcoffset() is not None
+    assert (end - start).total_seconds() == 86400
+    assert thread.startswith("web history")
+
+
+def test_a_broken_history_leaves_the_rest_alone() -> None:
+    past = Past()
+    past.broken = True
+    complaints: list[str] = []
+    sink = open_web(WebSettings(port=0), complaints.append, history=past)
+    sink.start(a_session())
+    sink.event(Event("cooking", 0.0))
+    for _ in range(2):
+        assert ask(sink, "/api/timeline")[2]["events"][0]["activity"] == "cooking"
+    sink.stats(STATS)
+    assert complaints == ["web: the card is worn out"]
+
+
+def test_a_viewer_that_never_reads_is_let_go() -> None:
+    # Catches memory that fills up for a page on a sleeping phone, and audio that waits for it.
+    with served() as sink, socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", port_of(sink)))
+        raw.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        reader = EventStream(sink)
+        reader.until("hello")
+        longest = 0.0
+        for number in range(40 * QUEUE_LENGTH):
+            before = time.perf_counter()
+            sink.glimpse(a_glimpse(float(number), columns=200, bands=64))
+            longest = max(longest, time.perf_counter() - before)
+            # The other one keeps up.
+            assert reader.until("glimpse")["end_s"] == number
+            if number % 20 == 0 and ask(sink, "/api/health")[2]["viewers_let_go"]:
+                break
+        health = ask(sink, "/api/health")[2]
+        assert (health["viewers"], health["viewers_let_go"]) == (1, 1)
+        reader.close()
+    assert longest < 0.2
+
+
+def test_viewers_are_bounded() -> None:
+    # Catches a home network that takes the microphone's processor away.
+    with served() as sink:
+        streams = [EventStream(sink) for _ in range(MAX_VIEWERS)]
+        for stream in streams:
+            stream.until("hello")
+        refused = EventStream(sink)
+        assert (refused.answer.status, refused.answer.headers["Retry-After"]) == (503, "10")
+        sink.decision(a_decision(5.0))
+        for stream in streams:
+            assert stream.until("decision")["t_s"] == 5.0
+        streams.pop().close()
+        refused.close()
+        # The place is free as soon as the server has noticed.
+        deadline = time.monotonic() + 5
+        while ask(sink, "/api/health")[2]["viewers"] == MAX_VIEWERS and time.monotonic() < deadline:
+            pass
+        again = EventStream(sink)
+        assert again.answer.status == 200
+        for stream in (*streams, again):
+            stream.close()
+
+
+def test_the_end_is_told_and_quick() -> None:
+    # Catches an end that waits for those who look, the one who never reads included.
+    sink = open_web(WebSettings(port=0), print)
+    sink.start(a_session())
+    port = port_of(sink)
+    streams = [EventStream(sink) for _ in range(3)]
+    for stream in streams:
+        stream.until("hello")
+    idle = socket.create_connection(("127.0.0.1", port))
+    start = time.monotonic()
+    sink.stats(STATS)
+    assert time.monotonic() - start < 2.0
+    for stream in streams:
+        assert stream.until("end")["health"]["input"] == "ended"
+        assert stream.next() == ("", None)
+        stream.close()
+    idle.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert not [thread for thread in threading.enumerate() if thread.name == "web"]
+
+
+def test_a_page_that_was_never_started_lets_its_port_go() -> None:
+    # Catches a port that stays taken when the microphone could not be opened.
+    sink = open_web(WebSettings(port=0), print)
+    sink.stats(STATS)
+    open_web(WebSettings(port=port_of(sink)), print).stats(STATS)
+
+
+def test_a_monitor_feeds_it(tiny_bundle: Path) -> None:
+    # Catches a page that is never given the sound that it should show.
+    samples = band_noise("mid", 6.0)
+    stereo = samples[:, None].repeat(2, axis=1)
+    source = ScriptedSource([stereo[start : start + 1600] for start in range(0, len(stereo), 1600)])
+    sink = open_web(WebSettings(port=0), print)
+    seen: dict[str, Any] = {}
+
+    class Last:
+        """After the page in the order of sinks: looks at what it has, before the end."""
+
+        def start(self, session: Any) -> None:
+            pass
+
+        decision = event = notice = start
+
+        def stats(self, stats: Any) -> None:
+            seen.update(ask(sink, "/api/state")[2])
+            stream = EventStream(sink)
+            seen["picture"] = stream.until("hello")["picture"]
+            stream.close()
+
+    Monitor(source, Pipeline(Bundle.open(tiny_bundle), channels=2), [Last(), sink]).run()
+    assert seen["session"]["labels"] == list(BANDS)
+    assert seen["activity"]["activity"] == "mid"
+    assert seen["decision"]["top"] == "mid"
+    assert [channel["status"] for channel in seen["channels"]] == ["ok", "ok"]
+    assert len(seen["picture"]) == 11
+    assert datetime.fromisoformat(seen["session"]["started"]) <= utc_now()
