@@ -20,8 +20,12 @@ from asc_edge.monitor import Monitor
 from asc_edge.pipeline import Pipeline
 from asc_edge.sinks import utc_now
 from asc_edge.web import WebSettings, open_web
+from asc_edge.web.board import Board
+from asc_edge.web.guard import Guard
 from asc_edge.web.history import PastActivity
 from asc_edge.web.hub import MAX_VIEWERS, QUEUE_LENGTH
+from asc_edge.web.server import QUEUE_LENGTH as WAITING
+from asc_edge.web.server import Server
 from test_monitor import ScriptedSource
 from web_pages import STATS, TOKEN, EventStream, a_decision, a_glimpse, a_session, ask, port_of, served
 
@@ -304,7 +308,9 @@ def test_the_end_is_told_and_quick() -> None:
     streams = [EventStream(sink) for _ in range(3)]
     for stream in streams:
         stream.until("hello")
-    idle = socket.create_connection(("127.0.0.1", port))
+    idle, raw = (socket.create_connection(("127.0.0.1", port)) for _ in range(2))
+    raw.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert raw.recv(15).startswith(b"HTTP/1.1 200")
     start = time.monotonic()
     sink.stats(STATS)
     assert time.monotonic() - start < 2.0
@@ -312,6 +318,13 @@ def test_the_end_is_told_and_quick() -> None:
         assert stream.until("end")["health"]["input"] == "ended"
         assert stream.next() == ("", None)
         stream.close()
+    # The end of the stream is said, and the connection not just cut off.
+    raw.settimeout(5)
+    said = b""
+    while piece := raw.recv(65536):
+        said += piece
+    raw.close()
+    assert said.endswith(b"0\r\n\r\n")
     idle.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
@@ -323,6 +336,35 @@ def test_a_page_that_was_never_started_lets_its_port_go() -> None:
     sink = open_web(WebSettings(port=0), print)
     sink.stats(STATS)
     open_web(WebSettings(port=port_of(sink)), print).stats(STATS)
+
+
+def test_a_server_that_hangs_costs_no_memory() -> None:
+    # Catches a queue that grows while the page's thread is stuck, and one that forgets the session.
+    guard = Guard("", only_loopback=True, port=0)
+    server = Server(("127.0.0.1", 0), Board({}), guard, None, print)
+    server.put("start", a_session())
+    for number in range(WAITING + 100):
+        server.put("decision", a_decision(float(number)))
+    assert server.dropped == 101
+    server.start()
+    state = ask(server, "/api/state")[2]
+    server.stop()
+    assert state["session"]["bundle"] == "tiny"
+    assert state["decision"]["t_s"] == WAITING + 99
+
+
+def test_what_cannot_be_read_is_reported_once_and_forgotten() -> None:
+    # Catches a page that is gone for good after one line that it could not show.
+    complaints: list[str] = []
+    sink = open_web(WebSettings(port=0), complaints.append)
+    sink.start(a_session())
+    for _ in range(2):
+        sink.decision(None)
+    sink.decision(a_decision(7.0))
+    assert ask(sink, "/api/state")[2]["decision"]["t_s"] == 7.0
+    sink.stats(STATS)
+    (complaint,) = complaints
+    assert complaint.startswith("web: ")
 
 
 def test_a_monitor_feeds_it(tiny_bundle: Path) -> None:

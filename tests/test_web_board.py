@@ -60,6 +60,10 @@ def test_days_are_as_long_as_the_clocks_make_them(day: str, hours: int) -> None:
     start, end = (datetime.fromisoformat(str(timeline[key])) for key in ("start", "end"))
     assert end - start == timedelta(hours=hours)
     assert [tick["time"][11:13] for tick in timeline["ticks"]] == [tick["text"] for tick in timeline["ticks"]]
+    whole = PastActivity("working", start - timedelta(days=1), end + timedelta(days=1))
+    assert asked.timeline([whole], end)["totals"] == [{"activity": "working", "seconds": 3600.0 * hours}]
+    whole = PastActivity("working", start - timedelta(days=1), end + timedelta(days=1))
+    assert asked.timeline([whole], end)["totals"] == [{"activity": "working", "seconds": 3600.0 * hours}]
     first, second = (datetime.fromisoformat(tick["time"]) for tick in timeline["ticks"][:2])
     assert second - first == timedelta(hours=hours - 21)
 

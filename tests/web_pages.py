@@ -16,6 +16,7 @@ from asc_edge.glimpse import Glimpse
 from asc_edge.pipeline import Decision
 from asc_edge.sinks import Session, Stats, utc_now
 from asc_edge.web import WebSettings, open_web
+from asc_edge.web.server import Server
 from asc_edge.web.sink import WebSink
 
 LABELS = ("cooking", "other", "working")
@@ -84,12 +85,12 @@ def served(
     assert complaints == []
 
 
-def port_of(sink: WebSink) -> int:
+def port_of(sink: WebSink | Server) -> int:
     return int(sink.url.rstrip("/").rpartition(":")[2])
 
 
 def ask(
-    sink: WebSink, path: str, method: str = "GET", body: str | None = None, **headers: str
+    sink: WebSink | Server, path: str, method: str = "GET", body: str | None = None, **headers: str
 ) -> tuple[int, dict[str, str], Any]:
     """Status, headers and body of an answer; JSON is read."""
     connection = http.client.HTTPConnection("127.0.0.1", port_of(sink), timeout=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import threading
@@ -30,6 +31,9 @@ HEALTH_EVERY_S = 5.0
 # After this those who still read are cut off.
 GOODBYE_S = 1.0
 CLOSE_TIMEOUT_S = 2.0
+
+# What strangers send that is no HTTP is not worth a line; our own errors are reported.
+logging.getLogger("tornado").addHandler(logging.NullHandler())
 
 
 class _BoundedServer(HTTPServer):
@@ -176,7 +180,7 @@ class Server:
         while not self._over:
             if loop.time() >= due_s:
                 due_s = loop.time() + HEALTH_EVERY_S
-                self._hub.publish("health", self._board.health())
+                self._tell_health()
             try:
                 async with asyncio.timeout_at(due_s):
                     await self._woken.wait()
@@ -184,6 +188,12 @@ class Server:
                 pass
             self._woken.clear()
             self._take_all()
+
+    def _tell_health(self) -> None:
+        try:
+            self._hub.publish("health", self._board.health())
+        except Exception as error:
+            self._say(error)
 
     def _take_all(self) -> None:
         while True:

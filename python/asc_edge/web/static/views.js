@@ -3,6 +3,7 @@
 import { byId, clock, colourClass, element, setText, span, words } from "./text.js";
 
 const QUIETEST_DB = -100;
+const LATE_S = 30;
 const CHANNEL_WORDS = { ok: ["fine", "ok"], clipped: ["too loud", "warn"], dead: ["no sound", "bad"] };
 
 export class NowView {
@@ -137,6 +138,9 @@ export function showHealth(health) {
     ["Skipped, to keep up", String(health.skipped), health.skipped ? "warn" : "ok"],
     ["Gaps in the sound", gaps(health), health.gaps || health.inputs_lost ? "warn" : "ok"],
   ];
+  if (health.input === "ok" && health.since_decision_s > LATE_S) {
+    rows.push(["Last decision", `${span(health.since_decision_s)} ago`, "bad"]);
+  }
   if (latency_ms) rows.push(["A decision takes", `${Math.round(latency_ms.median)} ms, at most ${Math.round(latency_ms.max)} ms`, "ok"]);
   if (temperature_c !== null) {
     rows.push(["Temperature", `${Math.round(temperature_c)} °C`, temperature_c >= 80 ? "warn" : "ok"]);
