@@ -60,3 +60,7 @@ class EngineError(AscEdgeError):
 
 class BenchError(AscEdgeError):
     """Something stopped a measurement, so that there are no figures."""
+
+
+class WebError(UsageError):
+    """The web page can't be served: its address is taken, or what serves it is not installed."""

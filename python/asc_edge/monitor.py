@@ -11,6 +11,7 @@ from asc_edge.audio.samples import Samples
 from asc_edge.audio.sources import Source
 from asc_edge.bundle import Bundle
 from asc_edge.events import EventTracker
+from asc_edge.glimpse import Glimpse, TakesGlimpses
 from asc_edge.pipeline import Decision
 from asc_edge.sinks import Session, Sink, Stats
 
@@ -28,6 +29,8 @@ class Decider(Protocol):
     def push(self, block: Samples, *, decide: bool = True) -> list[Decision]: ...
 
     def skip(self, samples: int) -> None: ...
+
+    def glimpse(self) -> Glimpse: ...
 
 
 class _Stopped(BaseException):
@@ -178,9 +181,15 @@ class Monitor:
     def _push(self, block: Samples, *, decide: bool) -> None:
         if len(block) == 0:
             return
-        for decision in self._pipeline.push(block, decide=decide):
+        decisions = self._pipeline.push(block, decide=decide)
+        for decision in decisions:
             events = self._tracker.update(decision)
             for sink in self._sinks:
                 sink.decision(decision)
                 for event in events:
                     sink.event(event)
+        viewers = [sink for sink in self._sinks if isinstance(sink, TakesGlimpses)] if decisions else []
+        if viewers:
+            glimpse = self._pipeline.glimpse()
+            for viewer in viewers:
+                viewer.glimpse(glimpse)

@@ -20,6 +20,7 @@ from asc_edge.audio.samples import Samples
 from asc_edge.bundle import Bundle
 from asc_edge.engines import Engine
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
+from asc_edge.glimpse import CoarseFrames, Glimpse
 from asc_edge.streaming import StreamReport
 
 State = Literal["ok", "silent", "no_input"]
@@ -121,6 +122,7 @@ class Pipeline:
             cache=cache,
         )
         self._health = ArrayHealth(channels, rate, bundle.window_s)
+        self._coarse = CoarseFrames(self._system.silence)
         self.decisions = 0
         self.skipped = 0
         self._position = 0
@@ -173,6 +175,21 @@ class Pipeline:
                 else:
                     self.skipped += 1
         return due
+
+    def glimpse(self) -> Glimpse:
+        """What may be shown of the sound since the last glimpse."""
+        cells_db = self._coarse.take()
+        t_s = self._position / self.sample_rate_hz
+        return Glimpse(
+            t_s=t_s,
+            level_db=tuple(channel.rms_db for channel in self._health.statistics().channels),
+            status=self._health.status(),
+            cells_db=cells_db,
+            end_s=t_s - self._coarse.waiting_s,
+            column_s=self._coarse.column_s,
+            bands_hz=self._coarse.bands_hz,
+            skipped=self.skipped,
+        )
 
     def skip(self, samples: int) -> None:
         """Account for samples that were lost: time goes on, and a gap over 0.5 s empties the window.
