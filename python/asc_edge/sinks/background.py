@@ -19,13 +19,13 @@ CLOSE_TIMEOUT_S = 5.0
 class BackgroundSink:
     """Hands everything on to another sink, from a thread of its own.
 
-    At most so many lines wait. When there are more, the oldest decision makes room, for a newer one says more;
-    events and notices only when nothing else is left. What made room is counted.
+    At most so many lines wait. When there are more, the oldest decision makes room, for a newer one says
+    more; events and notices only when nothing else is left. What made room is counted.
 
     Parameters
     ----------
     sink : Sink
-        Called by that thread alone. Its errors end up in ``report``, and the lines after them are tried again.
+        Called by that thread alone. Its errors end up in ``report``, and the lines after them are tried.
     name : str
         What to call it in messages, and its thread.
     report : callable
