@@ -60,3 +60,11 @@ class EngineError(AscEdgeError):
 
 class BenchError(AscEdgeError):
     """Something stopped a measurement, so that there are no figures."""
+
+
+class MqttMissingError(AscEdgeError):
+    """Something is to go to an MQTT broker, and no MQTT client is installed."""
+
+
+class BrokerError(AscEdgeError):
+    """The MQTT broker can't be reached, or refuses."""
