@@ -1,4 +1,4 @@
-"""A real broker (mosquitto) on 127.0.0.1, that can be killed, frozen and started again, and one who listens to it."""
+"""A real broker (mosquitto) on 127.0.0.1 that can be killed, frozen and started again, and a listener."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MQTT: where the broker is, and one connection to it. What a room says there is the sink's (``sinks/mqtt``)."""
+"""MQTT: where the broker is, and one connection to it. What a room says there is up to ``sinks/mqtt``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One connection to a broker, by paho-mqtt, driven by the thread that owns it.
 
-paho's own thread is left alone on purpose. It can't be stopped within a given time while a broker hangs, and after a
-reconnection it sends what was left over from before behind what is newer. Here a connection is used once: what
-it could not deliver is its owner's to send again, or to forget.
+paho's own thread is left alone on purpose. It can't be stopped within a given time while a broker hangs, and
+after a reconnection it sends what was left over from before behind what is newer. Here a connection is used
+once: what it could not deliver is its owner's to send again, or to forget.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ class MqttSettings:
     username : str
         Empty: the broker lets everybody in.
     password_file : str
-        File that holds the password and nothing else, for its owner's eyes (and perhaps a group's) alone. It is read
-        at every attempt to connect.
+        File that holds the password and nothing else, for its owner's eyes (and perhaps a group's) alone. It
+        is read at every attempt to connect.
     tls : bool
     ca_file : str
         Certificates (PEM) of who may vouch for the broker; by default those that the system trusts.
     client_id : str
-        By default made of node and room. It must stay the same, so that a broker knows a runner that has come back.
+        By default made of node and room. It must stay the same, so that a broker knows a runner that is back.
     node : str
         This machine; its host name by default.
     room : str

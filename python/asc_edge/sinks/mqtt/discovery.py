@@ -1,14 +1,13 @@
 """What Home Assistant is told, so that it makes a device with its entities by itself.
 
-One retained message for each entity, as the documentation of its MQTT integration describes them ("MQTT discovery",
-single component). https://www.home-assistant.io/integrations/mqtt/
+One retained message for each entity, as the documentation of its MQTT integration describes them ("MQTT
+discovery", single component). https://www.home-assistant.io/integrations/mqtt/
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 
 from asc_edge.mqtt.settings import MqttSettings, identifier
 from asc_edge.sinks import Session
@@ -24,7 +23,7 @@ _DIAGNOSTIC = {"entity_category": "diagnostic"}
 
 
 def expire_after_s(settings: MqttSettings, session: Session) -> int:
-    """Whole seconds without news after which a state counts as unknown; never less than four decisions take."""
+    """Whole seconds without news after which a state is unknown; never less than four decisions take."""
     return math.ceil(max(settings.expire_after_s, 4.0 * session.hop_s))
 
 

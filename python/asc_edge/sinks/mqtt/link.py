@@ -49,8 +49,8 @@ class Link:
     where : str
         The broker, for messages.
     report : callable
-        Told once when there is no connection, and once when it is back. Of an outage that turns into a refusal it is
-        told again, since only people can end that.
+        Told once when there is no connection, and once when it is back. Of an outage that turns into a
+        refusal it is told again, since only people can end that.
     clock : callable
     """
 

@@ -94,7 +94,7 @@ class Outbox:
     def lost(self) -> None:
         """The connection is gone: what was not confirmed must be sent again, and every state, too.
 
-        The broker may have got an event whose confirmation was lost: then it comes twice, with the same identity.
+        The broker may have got an event whose confirmation was lost: then it comes twice, with the same id.
         """
         again = [message for message in self._in_flight.values() if message.is_event]
         self._in_flight.clear()

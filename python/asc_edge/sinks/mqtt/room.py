@@ -13,7 +13,7 @@ from asc_edge.sinks.mqtt.discovery import as_json, discovery, expire_after_s, he
 from asc_edge.sinks.mqtt.outbox import Outbox
 from asc_edge.version import __version__
 
-__all__ = ["ONLINE", "OFFLINE", "Room"]
+__all__ = ["OFFLINE", "ONLINE", "Room"]
 
 ONLINE, OFFLINE = "online", "offline"
 # Posteriors change with every decision, and nobody watches them that closely.
@@ -222,7 +222,9 @@ class Room:
         }
         if again or fields != self._said:
             self._said = fields
-            self._put("status", as_json({**fields, "temperature_c": self._temperature, "time": _iso(self._now())}))
+            self._put(
+                "status", as_json({**fields, "temperature_c": self._temperature, "time": _iso(self._now())})
+            )
 
     def _beat(self) -> None:
         self._beat_s = self._clock()

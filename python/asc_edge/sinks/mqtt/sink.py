@@ -29,8 +29,9 @@ PATIENCE_S = 1.0
 class MqttSink:
     """Publishes a room's states and events.
 
-    Whoever calls it only changes states in memory, under a lock that nobody holds while talking to the network:
-    a broker that is slow, hangs or is away delays nothing. One thread of its own keeps the connection and publishes.
+    Whoever calls it only changes states in memory, under a lock that nobody holds while talking to the
+    network: a broker that is slow, hangs or is away delays nothing. One thread of its own keeps the
+    connection and publishes.
 
     Parameters
     ----------
