@@ -1,4 +1,4 @@
-"""The MQTT sink at a real broker: what it says, and what becomes of it when the broker goes, hangs and returns."""
+"""The MQTT sink at a real broker: what it says, and what happens when the broker goes, hangs and returns."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def events_of(listener: Listener) -> list[tuple[str, str]]:
     return list(seen.values())
 
 
-# Catches: states nobody keeps, a goodbye that is not said, events that are kept and come again to who subscribes.
+# Catches: states nobody keeps, a goodbye that is not said, events that are kept and come again.
 def test_a_session_from_start_to_end(
     broker: Broker, listen: Callable[..., Listener], run: Callable[..., Runner]
 ) -> None:
@@ -144,8 +144,8 @@ def test_a_broker_that_comes_later(
     ]
 
 
-# Catches: states of before the outage that overwrite newer ones, events that are lost or come twice, a line for
-# every attempt, a broker that forgot everything and is not told again.
+# Catches: states of before the outage that overwrite newer ones, events that are lost or come twice, a line
+# for every attempt, a broker that forgot everything and is not told again.
 @pytest.mark.parametrize("forgets", [False, True], ids=["keeps", "forgets"])
 def test_a_broker_that_is_killed_and_comes_back(
     forgets: bool, broker: Broker, listen: Callable[..., Listener], run: Callable[..., Runner]
@@ -299,7 +299,7 @@ def test_home_assistant_is_told_again_when_it_starts(
     assert topics.count(config) == 1
 
 
-# Catches: entities of a bundle that is gone, which stay in Home Assistant for ever; and others' that are removed.
+# Catches: entities of a bundle that is gone, which stay in Home Assistant; others' that are removed.
 def test_entities_of_an_earlier_bundle_are_removed(
     broker: Broker, listen: Callable[..., Listener], run: Callable[..., Runner]
 ) -> None:
@@ -360,14 +360,14 @@ def _certificates(folder: Path) -> None:
     for command in (
         "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=home",
         "req -newkey rsa:2048 -nodes -keyout broker.key -out broker.csr -subj /CN=broker",
-        "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out broker.pem",
+        "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out broker.pem",
     ):
         subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
 
 
 # paho-mqtt leaves the socket of a failed handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-# Catches: TLS that isn't, a broker that is believed without anybody vouching for it, data left in TLS's buffers.
+# Catches: TLS that isn't, a broker that is believed without anybody vouching for it, data left in buffers.
 def test_tls(tmp_path: Path) -> None:
     require_mosquitto()
     _certificates(tmp_path)
@@ -381,11 +381,11 @@ def test_tls(tmp_path: Path) -> None:
     try:
         until(lambda: stranger.said)
         assert "certificate verify failed" in stranger.said[0]
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(20):
             with pytest.raises(ssl.SSLError):
                 stranger.sink._broker.connect("another")
-        assert len(os.listdir("/proc/self/fd")) < before + 5
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 5
         until(lambda: known.sink._link.connection is not None and not len(known.sink._outbox))
         for _ in range(100):
             known.live("cooking")
