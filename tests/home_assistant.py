@@ -1,6 +1,6 @@
 """Runs in the Python of a Home Assistant (ASC_EDGE_HA_PYTHON), never in ours.
 
-``schema`` reads discovery payloads by topic from standard input, has Home Assistant's schemas look at each, and
+``schema`` reads discovery payloads by topic from standard input, lets Home Assistant's schemas judge each and
 prints what they refuse and which keys they don't know. ``live PORT FOLDER`` is Home Assistant itself with its
 MQTT integration at a broker; every line that it prints is the states of all entities.
 """

@@ -14,17 +14,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 import asc_edge
+from asc_edge.audio.sources import FileSource
+from asc_edge.bundle import Bundle
 from asc_edge.errors import ConfigError, MqttMissingError
 from asc_edge.events import Event
+from asc_edge.monitor import Monitor
 from asc_edge.mqtt import MqttSettings
+from asc_edge.pipeline import Pipeline
 from asc_edge.sinks.mqtt import open_mqtt
 from asc_edge.sinks.mqtt.sink import MqttSink
 from command import environment
 from mqtt_broker import Broker, Listener, require_mosquitto, until
 from mqtt_session import STATS, decision, session
+
+from tiny_system import band_noise
 
 BASE = "asc-edge/pi/kitchen"
 EVENT = f"{BASE}/event"
@@ -196,6 +204,25 @@ def test_a_broker_that_hangs(
     until(lambda: live.states.get(f"{BASE}/activity") == "cooking", timeout_s=5)
     until(lambda: events_of(live)[-1] == ("began", "cooking"))
     assert runner.said == []
+
+
+# Catches: lines of a real session in an order, or with values, that the sink doesn't expect.
+def test_a_monitor_tells_the_broker(
+    broker: Broker, listen: Callable[..., Listener], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    broker.start()
+    live = listen("asc-edge/#")
+    sound = np.concatenate([band_noise("low", 12.0), np.zeros(16000 * 12)])
+    soundfile.write(tmp_path / "clip.wav", np.stack([sound, 0.5 * sound], axis=1), 16000)
+    source = FileSource(str(tmp_path / "clip.wav"), realtime=False)
+    said: list[str] = []
+    settings = MqttSettings(host="127.0.0.1", port=broker.port, node="pi", room="kitchen")
+    sink = open_mqtt(settings, said.append)
+    Monitor(source, Pipeline(Bundle.open(tiny_bundle), channels=2), [sink]).run()
+    until(lambda: events_of(live) == [("began", "low"), ("ended", "low")])
+    until(lambda: live.states.get(f"{BASE}/availability") == "offline")
+    assert (live.states[f"{BASE}/activity"], live.states[f"{BASE}/presence"]) == ("no_input", "None")
+    assert said == []
 
 
 # Catches: a broker that hangs for long and is never given up, wills that are spoken after its return.
