@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -217,6 +219,16 @@ def test_errors(tmp_path: Path) -> None:
         (["--host", "x", "--password-file", "y"], "needs a username"),
     ]:
         assert_one_line_error(asc_edge("fleet", "status", *args), 2, words)
+
+
+# Catches: something else behind that port, which never answers.
+def test_a_broker_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        started = time.monotonic()
+        done = asc_edge("fleet", "status", "--host", "127.0.0.1", "--port", port)
+        assert_one_line_error(done, 1, "is gone: no answer")
+        assert time.monotonic() - started < 10.0
 
 
 # Catches: a refusal that looks like an empty fleet.
