@@ -64,3 +64,11 @@ class BenchError(AscEdgeError):
 
 class WebError(UsageError):
     """The web page can't be served: its address is taken, or what serves it is not installed."""
+
+
+class MqttMissingError(AscEdgeError):
+    """Something is to go to an MQTT broker, and no MQTT client is installed."""
+
+
+class BrokerError(AscEdgeError):
+    """The MQTT broker can't be reached, or refuses."""
