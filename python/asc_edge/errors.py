@@ -60,3 +60,11 @@ class EngineError(AscEdgeError):
 
 class BenchError(AscEdgeError):
     """Something stopped a measurement, so that there are no figures."""
+
+
+class HistoryError(AscEdgeError):
+    """The history can't be opened, read or written."""
+
+
+class ReportError(AscEdgeError):
+    """A report can't be drawn."""
