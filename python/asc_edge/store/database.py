@@ -125,8 +125,9 @@ class Database:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
-            # Heeded by a file without tables: deleted rows can give their space back.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if not connection.execute("PRAGMA page_count").fetchone()[0]:
+                # So that deleted rows can give their space back; heeded as long as there are no tables.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             if check:
                 found = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
                 if found != "ok":

@@ -28,8 +28,12 @@ def salvage(damaged: Path, into: sqlite3.Connection) -> int:
         How many rows were copied.
     """
     rows = 0
+    # Without a log there need be none beside it afterwards either.
+    how = "mode=ro" if Path(f"{damaged}-wal").exists() else "mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as source:
+        with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?{how}", uri=True)) as source:
+            # Else SQLite reads nothing at all of a file that is shorter than it says.
+            source.execute("PRAGMA writable_schema = ON")
             for table in TABLES:
                 columns = [row[1] for row in into.execute(f"PRAGMA table_info({table})")]
                 there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}

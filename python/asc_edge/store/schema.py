@@ -1,8 +1,8 @@
 """The database's tables, and how an older file becomes one of today.
 
 All times are UTC in whole milliseconds since 1970; ``t_s`` of a session is turned into them by adding its
-start. A file's version is its ``user_version``. Version n is made by the first n entries of ``MIGRATIONS``, so a
-fresh file and an old one go through the same statements. A released entry is never changed again.
+start. A file's version is its ``user_version``. Version n is made by the first n entries of ``MIGRATIONS``,
+so that a fresh file and an old one go through the same statements. A released entry is never changed again.
 """
 
 from __future__ import annotations
