@@ -128,7 +128,8 @@ class HistoryReader:
         except sqlite3.OperationalError as error:
             self._connection.close()
             # A log that can't be made beside it: somebody else's file, which nobody writes now.
-            if Path(f"{path}-wal").exists():
+            log = Path(f"{path}-wal")
+            if log.exists() and log.stat().st_size:
                 raise self._failed(error) from None
             self._connection = self._open(f"{address}?mode=ro&immutable=1")
             self._check()
