@@ -78,15 +78,14 @@ def parse_week(text: str) -> date:
 def wall_hour(ms: int) -> float:
     """Where on a clock face of 24 hours a moment lies.
 
-    An hour that comes twice, when clocks are set back, shares its place between both: later is never to the
-    left, and every other hour lies where it does on other days.
+    All that the clock calls the same hour shares that hour's place: two hours when clocks are set back, half
+    an hour where they are set forward by as much. So later is never to the left, and every other hour lies
+    where it does on other days.
     """
-    at = local(ms)
-    wall = at.replace(tzinfo=None)
-    part = (at.minute * 60 + at.second) / 3600
-    if wall.replace(fold=0).astimezone().utcoffset() != wall.replace(fold=1).astimezone().utcoffset():
-        part = (at.fold + part) / 2
-    return at.hour + part
+    seconds = ms / 1000
+    hour = datetime.fromtimestamp(ms // 1000).replace(minute=0, second=0, fold=0)
+    start_s, end_s = hour.timestamp(), (hour + timedelta(hours=1)).timestamp()
+    return hour.hour + (seconds - start_s) / (end_s - start_s)
 
 
 def clock_changes(span: Span) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from statistics import median
@@ -10,7 +10,7 @@ from statistics import median
 from asc_edge.day_report.calendar import Span, day_span
 from asc_edge.store.reader import HistoryReader, StoredNotice, StoredSession
 
-__all__ = ["Day", "Part", "Usual", "activity_order", "collect_day", "usual_day", "usual_week"]
+__all__ = ["Day", "Part", "Usual", "activity_order", "add_up", "collect_day", "usual_day", "usual_week"]
 
 MINUTE_MS = 60_000
 USUAL_DAYS = 28
@@ -75,19 +75,35 @@ class Day:
 
     def totals_ms(self) -> dict[str, int]:
         """Milliseconds of each activity."""
-        totals: dict[str, int] = {}
-        for part in self.parts:
-            totals[part.activity] = totals.get(part.activity, 0) + part.span.length_ms
-        return totals
+        return add_up({part.activity: part.span.length_ms} for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Medians of earlier days of the same kind, in milliseconds by activity."""
+    """What earlier days of the same kind say, in milliseconds by activity.
+
+    Attributes
+    ----------
+    totals_ms : dict of str to int
+        Medians; in a week their sum over its days.
+    compared_ms : dict of str to int
+        What is compared with them: of a week, the days that were listened to for long enough.
+    days : int
+        How many earlier days are known.
+    kind : {"weekdays", "Saturdays and Sundays", "week"}
+    """
 
     totals_ms: dict[str, int]
+    compared_ms: dict[str, int]
     days: int
     kind: str
+
+    def changes_ms(self) -> dict[str, int]:
+        """How much more there was of each activity than usual."""
+        return {
+            activity: self.compared_ms.get(activity, 0) - self.totals_ms.get(activity, 0)
+            for activity in sorted({*self.compared_ms, *self.totals_ms})
+        }
 
 
 def collect_day(
@@ -142,26 +158,38 @@ def usual_day(reader: HistoryReader, day: Day) -> Usual | None:
     Returns
     -------
     Usual or None
-        None where fewer than five of the 28 days before were listened to.
+        None where fewer than five of the 28 days before were listened to, or this one wasn't.
     """
-    elapsed_ms = None if day.over else day.elapsed_ms
-    return _usual(reader, day.date, day.date, elapsed_ms)
+    return _usual(reader, day, day.date) if day.is_covered else None
 
 
 def usual_week(reader: HistoryReader, days: Sequence[Day]) -> Usual | None:
-    """What is usual in so many days of a week, by the 28 days before it; None where one kind is unknown."""
+    """What is usual in those days of a week that were listened to, by the 28 days before it.
+
+    Returns
+    -------
+    Usual or None
+        None where that isn't known of one of them.
+    """
+    found = [_usual(reader, day, days[0].date) for day in days if day.is_covered]
+    known = [usual for usual in found if usual is not None]
+    if not known or len(known) < len(found):
+        return None
+    return Usual(
+        add_up(usual.totals_ms for usual in known),
+        add_up(usual.compared_ms for usual in known),
+        min(usual.days for usual in known),
+        "week",
+    )
+
+
+def add_up(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sum by activity."""
     totals: dict[str, int] = {}
-    counts = set()
-    for day in days:
-        if not day.elapsed_ms:
-            continue
-        usual = _usual(reader, day.date, days[0].date, None if day.over else day.elapsed_ms)
-        if usual is None:
-            return None
-        counts.add(usual.days)
-        for activity, ms in usual.totals_ms.items():
+    for part in parts:
+        for activity, ms in part.items():
             totals[activity] = totals.get(activity, 0) + ms
-    return Usual(totals, min(counts), "week") if counts else None
+    return totals
 
 
 def activity_order(reader: HistoryReader, before_ms: int) -> list[str]:
@@ -172,8 +200,9 @@ def activity_order(reader: HistoryReader, before_ms: int) -> list[str]:
     return list(order)
 
 
-def _usual(reader: HistoryReader, like: date, before: date, elapsed_ms: int | None) -> Usual | None:
-    is_weekend = like.weekday() >= 5
+def _usual(reader: HistoryReader, like: Day, before: date) -> Usual | None:
+    is_weekend = like.date.weekday() >= 5
+    elapsed_ms = None if like.over else like.elapsed_ms
     earlier = (before - timedelta(days=back) for back in range(1, USUAL_DAYS + 1))
     found = []
     for day in earlier:
@@ -187,7 +216,8 @@ def _usual(reader: HistoryReader, like: date, before: date, elapsed_ms: int | No
     medians = {
         activity: round(median(totals.get(activity, 0) for totals in found)) for activity in activities
     }
-    return Usual(medians, len(found), "Saturdays and Sundays" if is_weekend else "weekdays")
+    kind = "Saturdays and Sundays" if is_weekend else "weekdays"
+    return Usual(medians, like.totals_ms(), len(found), kind)
 
 
 def _without_microphone(sessions: Iterable[StoredSession], notices: Iterable[StoredNotice]) -> Iterable[Span]:

@@ -9,7 +9,7 @@ from asc_edge.day_report.calendar import HOUR_MS, clock_changes, local, wall_hou
 from asc_edge.day_report.facts import Day, Part, Usual
 from asc_edge.day_report.scene import Label, Line, Rect, Scene, shorten, text_width
 
-__all__ = ["COLOURS", "colour_of", "day_timeline", "legend", "minutes_chart", "week_timeline"]
+__all__ = ["COLOURS", "colour_of", "day_timeline", "legend", "minutes_chart", "two_letters", "week_timeline"]
 
 COLOURS = 10
 WIDTH = 1040.0
@@ -29,6 +29,16 @@ _PLOT = WIDTH - LEFT - RIGHT
 def colour_of(activity: str, order: Sequence[str]) -> str:
     """The palette's name of an activity's colour: the same every day."""
     return f"c{order.index(activity) % COLOURS}" if activity in order else f"c{COLOURS - 1}"
+
+
+def two_letters(order: Sequence[str]) -> dict[str, str]:
+    """A sign of two letters for each activity, all of them different where that is possible."""
+    signs: dict[str, str] = {}
+    for activity in order:
+        word = words.name(activity)
+        wanted = [word[0] + letter for letter in word[1:] if letter.isalnum()] or [word[:2]]
+        signs[activity] = next((sign for sign in wanted if sign not in signs.values()), wanted[0])
+    return signs
 
 
 def day_timeline(day: Day, order: Sequence[str]) -> Scene:
@@ -98,7 +108,7 @@ def minutes_chart(totals: Mapping[str, int], usual: Usual | None, order: Sequenc
         if usual:
             at = LEFT + plot * known.get(activity, 0) / longest
             scene.shapes.append(Line(at, middle - BAR / 2 - 4, at, middle + BAR / 2 + 4, "ink", 2.5))
-            change = words.change(ms - known.get(activity, 0))
+            change = words.change(usual.changes_ms()[activity])
             arrow = {"more": "▲ ", "less": "▼ "}.get(change[-4:], "")
             scene.shapes.append(Label(WIDTH, middle + 5, arrow + change, "muted", 14, "end"))
             said += f", {change}" + (" than usual" if arrow else "")
@@ -109,9 +119,8 @@ def minutes_chart(totals: Mapping[str, int], usual: Usual | None, order: Sequenc
 def _hours_of_day(scene: Scene, day: Day, x_of: Callable[[int], float], bottom: float) -> None:
     for ms in range(day.span.start_ms, day.span.end_ms + 1, HOUR_MS):
         hour = "24" if ms == day.span.end_ms else f"{local(ms):%H}"
-        major = int(hour) % 3 == 0
-        scene.shapes.append(Line(x_of(ms), AXIS - (4 if major else 0), x_of(ms), bottom, "grid"))
         if int(hour) % 2 == 0:
+            scene.shapes.append(Line(x_of(ms), AXIS - 4, x_of(ms), bottom, "grid"))
             scene.shapes.append(Label(x_of(ms), AXIS - 12, hour, "muted", 12, "middle"))
     for ms, minutes in clock_changes(day.span):
         scene.shapes.append(Line(x_of(ms), AXIS, x_of(ms), bottom, "muted", 1.5))
@@ -160,6 +169,7 @@ def _ribbon(scene: Scene, day: Day, y: float, order: Sequence[str]) -> None:
         return LEFT + _PLOT * (24.0 if ms >= day.span.end_ms else wall_hour(ms)) / 24.0
 
     top = y + (ROW - RIBBON) / 2
+    codes = two_letters(order)
     weekend = "muted" if day.date.weekday() >= 5 else "ink"
     scene.shapes.append(Label(0, top + 16, f"{day.date:%A}", weekend, 14, bold=True))
     scene.shapes.append(Label(0, top + 32, f"{day.date.day} {day.date:%B}", "muted", 12))
@@ -168,9 +178,12 @@ def _ribbon(scene: Scene, day: Day, y: float, order: Sequence[str]) -> None:
     for part in day.parts:
         bar = _bar(part, x_of, top, RIBBON, order)
         scene.shapes.append(bar)
-        word = shorten(words.name(part.activity), bar.width - 8, 11)
-        if word:
-            scene.shapes.append(Label(bar.x + 5, top + RIBBON / 2 + 4, word, "on-bar", 11))
+        word = words.name(part.activity)
+        if text_width(word, 11) > bar.width - 6:
+            word = codes.get(part.activity, "")
+        if text_width(word, 11) <= bar.width - 2:
+            middle = bar.x + bar.width / 2
+            scene.shapes.append(Label(middle, top + RIBBON / 2 + 4, word, "on-bar", 11, "middle"))
     for ms, minutes in clock_changes(day.span):
         sign = "+" if minutes > 0 else "−"
         scene.shapes.append(Label(x_of(ms), top + RIBBON + 9, f"clocks {sign}{abs(minutes)} min", "muted", 9))
@@ -196,15 +209,19 @@ def _day_in_words(day: Day, totals: Mapping[str, int]) -> str:
 
 def legend(activities: Sequence[str], order: Sequence[str], *, off: bool, lost: bool) -> Scene:
     """Which colour is which activity, and what the hatchings mean."""
-    entries = [(colour_of(activity, order), words.name(activity)) for activity in activities]
-    entries += [("off", "not listening")] * off + [("lost", "microphone lost")] * lost
-    scene = Scene(WIDTH, 0.0, "Legend", ", ".join(text for _, text in entries))
+    codes = two_letters(order)
+    entries = [
+        (colour_of(activity, order), codes.get(activity, ""), words.name(activity)) for activity in activities
+    ]
+    entries += [("off", "", "not listening")] * off + [("lost", "", "microphone lost")] * lost
+    scene = Scene(WIDTH, 0.0, "Legend", ", ".join(text for _, _, text in entries))
     x, y = 0.0, 8.0
-    for paint, text in entries:
-        width = 40 + text_width(text, 13)
+    for paint, code, text in entries:
+        width = 48 + text_width(text, 13)
         if x + width > WIDTH:
             x, y = 0.0, y + 26
-        scene.shapes.append(Rect(x, y, 16, 14, paint, 3))
-        scene.shapes.append(Label(x + 23, y + 12, text, size=13))
+        scene.shapes.append(Rect(x, y - 1, 22, 17, paint, 3))
+        scene.shapes.append(Label(x + 11, y + 12, code, "on-bar", 11, "middle"))
+        scene.shapes.append(Label(x + 29, y + 12, text, size=13))
         x += width
     return Scene(WIDTH, y + 24, scene.title, scene.text, scene.shapes)

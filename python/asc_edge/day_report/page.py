@@ -71,6 +71,7 @@ def _figure(scene: Scene, caption: str, name: str) -> str:
 def _table_of_minutes(report: Report) -> str:
     totals = report.totals_ms
     known = report.usual.totals_ms if report.usual else {}
+    changes = report.usual.changes_ms() if report.usual else {}
     several = len(report.days) > 1
     heads = ["Activity", *(f"{day.date:%a} {day.date.day}" for day in report.days if several), "Total"]
     heads += ["Usual", "Change"] if report.usual else []
@@ -78,7 +79,9 @@ def _table_of_minutes(report: Report) -> str:
     for activity in sorted({*totals, *known}, key=lambda one: -totals.get(one, 0)):
         ms, usual = totals.get(activity, 0), known.get(activity, 0)
         days = [_length(day.totals_ms().get(activity, 0)) for day in report.days if several]
-        cells = [*days, _length(ms)] + ([_length(usual), words.change(ms - usual)] if report.usual else [])
+        cells = [*days, _length(ms)] + (
+            [_length(usual), words.change(changes.get(activity, 0))] if report.usual else []
+        )
         rows.append((_key(activity, report.order), cells))
     if not rows:
         return ""
@@ -139,7 +142,8 @@ def _table(heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], capt
         for name, cells in rows
     )
     said = f"<caption>{_e(caption)}</caption>" if caption else ""
-    return f"<table>{said}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    size = ' class="many"' if len(heads) > 6 else ""
+    return f"<table{size}>{said}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _key(activity: str, order: Sequence[str]) -> str:

@@ -100,7 +100,8 @@ class _Pen:
         font = ImageFont.load_default(shape.size * SCALE)
         anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
         weight = {"stroke_width": 0.5} if shape.bold else {}
-        text = shape.text.replace("▲ ", "+ ").replace("▼ ", "- ")
+        # Pillow's own face has no arrows.
+        text = shape.text.removeprefix("▲ ").removeprefix("▼ ")
         self._draw.text(
             _scaled((shape.x + x, shape.y + y)),
             text,

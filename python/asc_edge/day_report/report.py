@@ -13,6 +13,7 @@ from asc_edge.day_report.facts import (
     Day,
     Usual,
     activity_order,
+    add_up,
     collect_day,
     usual_day,
     usual_week,
@@ -54,7 +55,7 @@ class Report:
     @property
     def totals_ms(self) -> dict[str, int]:
         """Milliseconds of each activity, of all days together."""
-        return _totals(self.days)
+        return add_up(day.totals_ms() for day in self.days)
 
     @property
     def usual_is(self) -> str:
@@ -62,7 +63,9 @@ class Report:
         if self.usual is None:
             return ""
         if self.usual.kind == "week":
-            return f"the sum of each day's median over the {USUAL_DAYS} days before"
+            heard = sum(day.is_covered for day in self.days)
+            only = "" if heard == 7 else f", for the {heard} days that were listened to"
+            return f"the sum of each day's median over the {USUAL_DAYS} days before{only}"
         by_now = "" if self.days[0].over else ", by this time of day"
         return f"the median of {self.usual.days} {self.usual.kind} of the {USUAL_DAYS} days before{by_now}"
 
@@ -86,7 +89,7 @@ def report_day(reader: HistoryReader, day: date, now_ms: int) -> Report:
     facts = collect_day(reader, day, now_ms)
     if not facts.elapsed_ms:
         raise ReportError(f"{day} has not begun yet")
-    usual = usual_day(reader, facts) if facts.is_covered else None
+    usual = usual_day(reader, facts)
     order = activity_order(reader, facts.span.end_ms)
     title = words.title_of(day)
     return _report(title, [facts], usual, order, timeline=day_timeline(facts, order))
@@ -97,8 +100,7 @@ def report_week(reader: HistoryReader, monday: date, now_ms: int) -> Report:
     days = [collect_day(reader, monday + timedelta(days=number), now_ms) for number in range(7)]
     if not days[0].elapsed_ms:
         raise ReportError(f"the week of {monday} has not begun yet")
-    covered = all(day.is_covered for day in days if day.elapsed_ms)
-    usual = usual_week(reader, days) if covered else None
+    usual = usual_week(reader, days)
     order = activity_order(reader, days[-1].span.end_ms)
     year, week, _ = monday.isocalendar()
     last = days[-1].date
@@ -116,7 +118,7 @@ def _report(
     timeline: Scene,
     caption: str = "",
 ) -> Report:
-    totals = _totals(days)
+    totals = add_up(day.totals_ms() for day in days)
     figures = [(timeline, caption)]
     off, lost = any(day.off for day in days), any(day.lost for day in days)
     if len(days) > 1 or off or lost:
@@ -124,7 +126,7 @@ def _report(
         figures[0] = (_stack(timeline, legend(shown, order, off=off, lost=lost)), caption)
     report = Report(title, _lead(days, totals, usual), _about(days), [], figures, days, usual, order)
     if totals:
-        note = f"The black or white mark is what is usual: {report.usual_is}." if usual else ""
+        note = f"The upright mark is what is usual: {report.usual_is}." if usual else ""
         figures.append((minutes_chart(totals, usual, order), note))
     report.tiles.extend(_tiles(days, totals))
     return report
@@ -141,14 +143,6 @@ def _stack(upper: Scene, lower: Scene) -> Scene:
     return Scene(upper.width, upper.height + lower.height, upper.title, upper.text, shapes)
 
 
-def _totals(days: Sequence[Day]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for day in days:
-        for activity, ms in day.totals_ms().items():
-            totals[activity] = totals.get(activity, 0) + ms
-    return totals
-
-
 def _lead(days: Sequence[Day], totals: dict[str, int], usual: Usual | None) -> str:
     """The report in a sentence or two."""
     if not totals:
@@ -158,11 +152,8 @@ def _lead(days: Sequence[Day], totals: dict[str, int], usual: Usual | None) -> s
     said = f"Most of the time went into {words.name(most).lower()}: {words.length(totals[most])}."
     if usual is None:
         return said
-    changes = {
-        activity: totals.get(activity, 0) - usual.totals_ms.get(activity, 0)
-        for activity in {*totals, *usual.totals_ms}
-    }
-    largest = max(sorted(changes), key=lambda activity: abs(changes[activity]))
+    changes = usual.changes_ms()
+    largest = max(changes, key=lambda activity: abs(changes[activity]))
     if words.change(changes[largest]) == "as usual":
         return f"{said} All of it was about as usual."
     return f"{said} {words.name(largest)} took {words.change(changes[largest])} than usual."
@@ -194,7 +185,9 @@ def _tiles(days: Sequence[Day], totals: dict[str, int]) -> list[tuple[str, str, 
     lost = sum(span.length_ms for day in days for span in day.lost)
     off = sum(span.length_ms for day in days for span in day.off)
     if lost or off:
-        more = f"of it {words.length(lost)} without a microphone" if lost else "not listening"
+        more = "nobody listened" if not lost else "no microphone"
+        if lost and off:
+            more = f"{words.length(lost)} of it without a microphone"
         tiles.append(("Not heard", words.length(lost + off), more))
     return tiles
 
