@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,6 @@ _EXPORT = "Write activities, minutes, notices or sessions into a file; times are
 _CHECK = "Look through the whole file, and say what is in it."
 _VACUUM = "Write the whole file anew, as small as it can be."
 _ALWAYS_MS = 2**52
-_DAY_WIDTH = 20
 
 
 def add_db_option(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +61,8 @@ def add_parser(commands: Any) -> None:
         add_db_option(action)
         action.set_defaults(run=run)
         if name in ("show", "export"):
-            action.add_argument("--from", dest="first", metavar="DAY", help="YYYY-MM-DD, local")
-            action.add_argument("--to", dest="last", metavar="DAY", help="the last day, with all its hours")
+            action.add_argument("--from", dest="from_day", metavar="DAY", help="YYYY-MM-DD, local")
+            action.add_argument("--to", dest="to_day", metavar="DAY", help="the last day, with all its hours")
         if name == "show":
             action.add_argument(
                 "--last", type=int, default=30, metavar="N", help="how many (default: %(default)s); 0: all"
@@ -83,10 +81,10 @@ def _range_ms(args: argparse.Namespace) -> tuple[int, int]:
     """From the first day's first moment to the last day's last, local."""
     from asc_edge.day_report.calendar import day_span, parse_day
 
-    first = day_span(parse_day(args.first)).start_ms if args.first else 0
-    last = day_span(parse_day(args.last)).end_ms if args.last else _ALWAYS_MS
+    first = day_span(parse_day(args.from_day)).start_ms if args.from_day else 0
+    last = day_span(parse_day(args.to_day)).end_ms if args.to_day else _ALWAYS_MS
     if last <= first:
-        raise UsageError(f"--from {args.first} is after --to {args.last}")
+        raise UsageError(f"--from {args.from_day} is after --to {args.to_day}")
     return first, last
 
 
@@ -118,14 +116,14 @@ def _show(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from asc_edge.atomic import write_atomically
-    from asc_edge.store.export import to_csv, to_parquet
+    from asc_edge.store.export import table, to_csv, to_parquet
 
     first, last = _range_ms(args)
     suffix = Path(args.file).suffix.lower()
     if args.file != "-" and suffix not in (".csv", ".parquet"):
         raise UsageError(f"{args.file}: its name must end in .csv or .parquet, or be -")
     with open_reader(args.db) as reader:
-        columns, rows = _table(reader, args.table, first, last)
+        columns, rows = table(reader, args.table, first, last)
         if args.file == "-":
             sys.stdout.write(to_csv(columns, rows))
             return 0
@@ -133,14 +131,6 @@ def _export(args: argparse.Namespace) -> int:
     write_atomically(Path(args.file), data)
     print(f"{args.file}: {len(data)} bytes")
     return 0
-
-
-def _table(
-    reader: HistoryReader, name: str, first: int, last: int
-) -> tuple[list[str], Iterable[list[object]]]:
-    from asc_edge.store.export import table
-
-    return table(reader, name, first, last)
 
 
 def _check(args: argparse.Namespace) -> int:
