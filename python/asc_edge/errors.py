@@ -72,3 +72,11 @@ class MqttMissingError(AscEdgeError):
 
 class BrokerError(AscEdgeError):
     """The MQTT broker can't be reached, or refuses."""
+
+
+class HistoryError(AscEdgeError):
+    """The history can't be opened, read or written."""
+
+
+class ReportError(AscEdgeError):
+    """A report can't be drawn."""

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from asc_edge.cli import bench, bundle, classify, devices, fleet, listen
+from asc_edge.cli import bench, bundle, classify, devices, fleet, history, listen
+from asc_edge.cli import report as day_report
 from asc_edge.cli.options import forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError
 
@@ -64,6 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("asc-edge", _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (devices, listen, classify, bundle, bench, fleet):
+    for module in (devices, listen, classify, bundle, bench, history, day_report, fleet):
         module.add_parser(commands)
     return parser
