@@ -60,3 +60,7 @@ class EngineError(AscEdgeError):
 
 class BenchError(AscEdgeError):
     """Something stopped a measurement, so that there are no figures."""
+
+
+class ServiceError(AscEdgeError):
+    """The service could not be installed, removed or asked."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from asc_edge.cli.options import (
     add_bundle_option,
     add_channels_option,
     add_command,
+    add_config_option,
+    host_and_port,
     open_bundle,
     parse_channels,
     positive_number,
@@ -21,6 +25,9 @@ from asc_edge.errors import DeviceError, DeviceNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from asc_edge.audio.sources import Source
+    from asc_edge.config import Config, Given
+    from asc_edge.sinks import Sink
+    from asc_edge.systemd import Notifier
 
 _SUMMARY = "Listen, and say which activity is going on. No audio is stored or sent."
 _EXAMPLES = """\
@@ -28,6 +35,8 @@ _EXAMPLES = """\
   asc-edge listen --device usb-id:2886:0018 --channels 2,3,4,5
   asc-edge listen --demo                             a synthetic scene
   asc-edge listen --input evening.flac --format jsonl
+  asc-edge listen --history --mqtt 192.168.1.5 --wait
+  asc-edge listen --config kitchen.toml --format none
   arecord -f S16_LE -r 16000 -c 4 | asc-edge listen --input -
   arecord -t raw -f S16_LE -r 48000 -c 2 | asc-edge listen --input - --raw 48000,2
 """
@@ -44,10 +53,21 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--or-demo", action="store_true", help="where no microphone is found, play the synthetic scene"
     )
-    add_bundle_option(parser)
+    parser.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="wait for a microphone that isn't there, or is gone, instead of ending (default: what the "
+        "configuration says; without one, end)",
+    )
+    add_config_option(parser)
+    add_bundle_option(parser, default=None)
     add_channels_option(parser)
     parser.add_argument("--hop-s", type=positive_number, metavar="S", help="seconds between decisions")
-    parser.add_argument("--format", choices=("text", "jsonl"), default="text", help="default: %(default)s")
+    parser.add_argument(
+        "--format", choices=("text", "jsonl", "none"), help="of standard output, default: text"
+    )
+    _add_sink_options(parser)
     parser.add_argument("--duration-s", type=positive_number, metavar="S", help="end after so much audio")
     parser.add_argument(
         "--speed",
@@ -61,27 +81,52 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_sink_options(parser: argparse.ArgumentParser) -> None:
+    sinks = parser.add_argument_group(
+        "where it goes besides",
+        "what the configuration turns on goes with a microphone or standard input; a file or the demo is not "
+        "the home, and is kept or sent only where one of these asks for it",
+    )
+    sinks.add_argument(
+        "--history", nargs="?", const="", metavar="FILE", help="keep decisions and activities in a database"
+    )
+    sinks.add_argument(
+        "--mqtt", type=host_and_port, metavar="HOST[:PORT]", help="tell an MQTT broker, Home Assistant's say"
+    )
+    sinks.add_argument(
+        "--web", nargs="?", const=("", None), type=host_and_port, metavar="HOST[:PORT]", help="serve a page"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    channel_map = parse_channels(args.channels)
-    raw = _parse_raw(args.raw)
+    from asc_edge.config import find_config, load_config
+
+    config = load_config(find_config(args.config, os.environ), os.environ, _given(args))
+    listen = config.section("listen")
+    channel_map = _channel_map(args, config)
     # After the arguments have been looked at: these take a noticeable moment on a small machine.
     from asc_edge.audio.channels import select_channels
+    from asc_edge.events import EventTracker
     from asc_edge.monitor import Monitor
     from asc_edge.pipeline import Pipeline
-    from asc_edge.sinks import make_sink
+    from asc_edge.systemd import Notifier
 
-    bundle = open_bundle(args.bundle)
-    source = _open_source(args, bundle.sample_rate_hz, channel_map, raw)
+    bundle = open_bundle(listen.bundle)
+    notifier = Notifier()
+    source = _open_source(args, config, bundle.sample_rate_hz, channel_map, notifier)
     try:
         selected = select_channels(channel_map, source.channels, source.name)
-        pipeline = Pipeline(bundle, channels=len(selected), hop_s=args.hop_s)
+        pipeline = Pipeline(bundle, channels=len(selected), hop_s=listen.hop_s)
+        is_home = source.description["kind"] not in ("file", "demo")
+        sinks = _open_sinks(args, config, notifier, is_home=is_home)
         monitor = Monitor(
-            source,
+            _with_heartbeat(source, notifier),
             pipeline,
-            [make_sink(args.format)],
+            sinks,
             channel_map=channel_map,
             duration_s=args.duration_s,
+            tracker=EventTracker(config.section("events")),
         )
         with _signals_call(monitor.stop):
             monitor.run()
@@ -96,6 +141,9 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--raw tells about standard input; it goes with --input -")
     if args.or_demo and (args.input or args.demo):
         raise UsageError("--or-demo goes with a microphone, not with --input or --demo")
+    if args.wait and (args.input or args.demo or args.or_demo):
+        raise UsageError("--wait goes with a microphone, not with --input, --demo or --or-demo")
+    _parse_raw(args.raw)
     if args.speed == "max" and not (args.input or args.demo):
         raise UsageError("--speed goes with --input or --demo; a microphone has its own")
 
@@ -109,11 +157,48 @@ def _parse_raw(text: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
+def _given(args: argparse.Namespace) -> dict[tuple[str, str], Given]:
+    """What the command line sets of the configuration."""
+    from asc_edge.config import Given
+
+    mqtt, web = args.mqtt or ("", None), args.web or ("", None)
+    values = {
+        ("input", "device", "--device"): args.device,
+        ("input", "channels", "--channels"): args.channels,
+        ("input", "wait", "--wait" if args.wait else "--no-wait"): args.wait,
+        ("listen", "bundle", "--bundle"): args.bundle,
+        ("listen", "hop_s", "--hop-s"): args.hop_s,
+        ("listen", "format", "--format"): args.format,
+        ("history", "path", "--history"): args.history or None,
+        ("mqtt", "host", "--mqtt"): mqtt[0] or None,
+        ("mqtt", "port", "--mqtt"): mqtt[1],
+        ("web", "host", "--web"): web[0] or None,
+        ("web", "port", "--web"): web[1],
+    }
+    given = {
+        (section, key): Given(value, option)
+        for (section, key, option), value in values.items()
+        if value is not None
+    }
+    for name in ("history", "mqtt", "web"):
+        if getattr(args, name) is not None:
+            given[name, ""] = Given(None, f"--{name}")
+    return given
+
+
+def _channel_map(args: argparse.Namespace, config: Config) -> tuple[int, ...] | None:
+    """Indices to use. The configuration's map is that of the microphone, and not of a file."""
+    if args.channels is not None or args.input or args.demo:
+        return parse_channels(args.channels)
+    return parse_channels(config.section("input").channels or None)
+
+
 def _open_source(
     args: argparse.Namespace,
+    config: Config,
     rate_hz: int,
     channel_map: Sequence[int] | None,
-    raw: tuple[int, int] | None,
+    notifier: Notifier,
 ) -> Source:
     from asc_edge.audio.sources import FileSource, StdinSource, stdin_stream
 
@@ -121,15 +206,11 @@ def _open_source(
     if args.demo:
         return _demo(realtime=args.speed != "max")
     if args.input == "-":
-        return StdinSource(stdin_stream(), raw, realtime=realtime)
+        return StdinSource(stdin_stream(), _parse_raw(args.raw), realtime=realtime)
     if args.input:
         return FileSource(args.input, realtime=realtime)
-
-    from asc_edge.audio.devices import list_devices, resolve_device
-    from asc_edge.audio.microphone import DeviceSource
-
     try:
-        device = resolve_device(args.device, list_devices())
+        return _open_microphone(args, config, rate_hz, channel_map, notifier)
     except (DeviceError, DeviceNotFoundError) as error:
         if not args.or_demo:
             raise
@@ -137,13 +218,77 @@ def _open_source(
         reason = str(error).partition(";")[0]
         print(f"asc-edge: {reason}; playing the synthetic demo scene instead", file=sys.stderr)
         return _demo(realtime=True)
-    return DeviceSource(device, rate_hz, channel_map)
+
+
+def _open_microphone(
+    args: argparse.Namespace,
+    config: Config,
+    rate_hz: int,
+    channel_map: Sequence[int] | None,
+    notifier: Notifier,
+) -> Source:
+    settings = config.section("input")
+    # Somebody who types a command wants to hear of a mistake; a configuration is made for what goes on.
+    waits = settings.wait and (config.path or config.origin("input", "wait")) and not args.or_demo
+    if waits:
+        from importlib import import_module
+
+        supervisor: Any = import_module("asc_edge.audio.supervisor")
+        return cast(
+            "Source", supervisor.SupervisedSource(settings, rate_hz, channel_map, alive=notifier.alive)
+        )
+    from asc_edge.audio.devices import list_devices, resolve_device
+    from asc_edge.audio.microphone import DeviceSource
+
+    return DeviceSource(resolve_device(settings.device or None, list_devices()), rate_hz, channel_map)
 
 
 def _demo(*, realtime: bool) -> Source:
     from asc_edge.audio.demo import DemoSource
 
     return DemoSource(realtime=realtime)
+
+
+def _open_sinks(args: argparse.Namespace, config: Config, notifier: Notifier, *, is_home: bool) -> list[Sink]:
+    from asc_edge.config_sections import SECTIONS
+    from asc_edge.sinks import make_sink
+    from asc_edge.sinks.background import BackgroundSink
+    from asc_edge.sinks.heartbeat import HeartbeatSink
+    from asc_edge.sinks.journal import JournalSink, Log, choose_form
+    from asc_edge.sinks.outage import OutageSink
+
+    form, settings = config.section("listen").format, config.section("log")
+    log = Log(choose_form(settings.to))
+    # The first, so that its last line is written before any other sink may take its time with theirs.
+    sinks: list[Sink] = [HeartbeatSink(notifier)] if notifier.is_wanted else []
+    if form != "none":
+        sinks.append(make_sink(form))
+    if form == "none" or log.form != "plain":
+        sinks.append(JournalSink(log, activities=settings.activities))
+    for name, section in SECTIONS.items():
+        if not section.optional or not (getattr(args, name) is not None or (is_home and config.is_on(name))):
+            continue
+        sink = section.open(_in_state_folder(config.section(name)), log.warning)
+        if not isinstance(sink, BackgroundSink):
+            sink = BackgroundSink(OutageSink(sink, name, log.warning), name, log.warning)
+        sinks.append(sink)
+    return sinks
+
+
+def _in_state_folder(settings: Any) -> Any:
+    """A history without a place of its own lies where the service manager lets the service write."""
+    folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if folder and getattr(settings, "path", None) == "":
+        return replace(settings, path=f"{folder}/history.sqlite")
+    return settings
+
+
+def _with_heartbeat(source: Source, notifier: Notifier) -> Source:
+    if not notifier.is_wanted:
+        return source
+    from asc_edge.sinks.heartbeat import HeartbeatSource
+
+    return cast("Source", HeartbeatSource(source, notifier))
 
 
 @contextmanager
