@@ -69,10 +69,27 @@ class Config:
         """
         values = {key: given.value for key, given in self._given.get(name, {}).items() if key}
         try:
-            return SECTIONS[name].load()(**values)
+            return SECTIONS[name].make(values)
         except ConfigError as error:
             origin = self._blame(name, str(error))
-            raise ConfigError(f"{origin}: [{name}] {error}" if origin else f"[{name}] {error}") from None
+            raise ConfigError(f"{origin}: {error}" if origin else str(error)) from None
+
+    def as_dict(self) -> dict[str, dict[str, object]]:
+        """What holds in the sections that are on, without secrets; plain JSON.
+
+        Raises
+        ------
+        ConfigError
+        """
+        return {
+            name: {
+                key: getattr(self.section(name), key)
+                for key in section.hints()
+                if not is_secret(section, key)
+            }
+            for name, section in SECTIONS.items()
+            if section.available and (self.is_on(name) or not section.optional)
+        }
 
     def origin(self, section: str, key: str) -> str | None:
         """Who set a value; None where it is the default."""
@@ -80,11 +97,16 @@ class Config:
         return None if given is None else given.origin
 
     def _blame(self, section: str, message: str) -> str | None:
-        """The origin of the first value of which a dataclass's complaint speaks."""
+        """The origin of the value of which a dataclass complains: by its key, else by the value itself."""
         given = self._given.get(section, {})
-        words = re.findall(r"\w+", message)
-        named = sorted((key for key in given if key in words), key=words.index)
-        guilty = named[0] if named else next(iter(given), None)
+
+        def place(text: str) -> int:
+            found = re.search(rf"(?<![\w.]){re.escape(text)}(?![\w.]*\w)", message)
+            return found.start() if found else len(message)
+
+        named = [key for key in given if key and place(key) < len(message)]
+        quoted = [key for key in given if key and place(str(given[key].value)) < len(message)]
+        guilty = min(named, key=place) if named else next(iter([*quoted, *given]), None)
         return None if guilty is None else given[guilty].origin
 
 
@@ -178,7 +200,7 @@ def read_config(
         else:
             if needed and not getattr(settings, needed):
                 origin = next(iter(reader.given[name].values())).origin
-                reader.errors.append(f"{origin}: [{name}] needs {needed}")
+                reader.errors.append(f"{origin}: {name}.{needed} is missing")
     return config, reader.errors
 
 

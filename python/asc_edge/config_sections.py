@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any, Literal, get_type_hints
@@ -34,9 +34,9 @@ class ListenSettings:
 
     def __post_init__(self) -> None:
         if not self.bundle:
-            raise ConfigError("bundle is empty; it is a path, or the name of a built-in bundle such as home")
+            raise ConfigError("listen.bundle is empty; give a path, or a built-in bundle's name such as home")
         if self.hop_s is not None and not (math.isfinite(self.hop_s) and self.hop_s > 0):
-            raise ConfigError(f"hop_s {self.hop_s} is not a number of seconds above 0")
+            raise ConfigError(f"listen.hop_s {self.hop_s} is not a number of seconds above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,22 @@ class InputSettings:
         Index, name or stable id; empty means the machine's default input.
     channels : str
         Which channels are microphones, counted from 1, like 1,2,3,4; empty means all.
+    preset : str
+        Not used.
     wait : bool
         Whether to wait for a microphone that isn't there.
     """
 
     device: str = ""
     channels: str = ""
-    wait: bool = False
+    preset: str = ""
+    wait: bool = True
+
+    def channel_map(self) -> tuple[int, ...] | None:
+        """Indices (from 0) of the microphones, or None for all channels."""
+        from asc_edge.audio.channels import parse_channel_map
+
+        return parse_channel_map(self.channels) if self.channels else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +137,27 @@ class Section:
         hints = get_type_hints(settings)
         return {one.name: hints[one.name] for one in fields(settings) if one.init}
 
-    def open(self, settings: object, report: object) -> Any:
-        """Open the sink.
+    def make(self, values: Mapping[str, Any]) -> Any:
+        """The settings with these values, and its defaults for the others.
+
+        Raises
+        ------
+        ConfigError
+        """
+        settings = self.load()
+        # For defaults that depend on other values.
+        return getattr(settings, "from_table", lambda table: settings(**table))(values)
+
+    def open(self, settings: object, report: Callable[[str], None], **more: object) -> Any:
+        """Open the sink. It has a thread of its own for whatever may block.
+
+        Parameters
+        ----------
+        settings : dataclass
+        report : callable
+            Told in one line when something is lost, and when it is back.
+        more
+            What this sink takes besides.
 
         Raises
         ------
@@ -144,17 +172,17 @@ class Section:
             opener = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"[{self.name}] can't be used in this installation: {error}") from None
-        return opener(settings, report)
+        return opener(settings, report, **more)
 
 
 # Placeholder until microphones are supervised.
-_INPUT = "asc_edge.audio.supervisor" if find_spec("asc_edge.audio.supervisor") else __name__
+_INPUT = "asc_edge.audio.input_settings" if find_spec("asc_edge.audio.input_settings") else __name__
 _ALL = (
     Section("input", _INPUT, "InputSettings"),
     Section("listen", "asc_edge.config_sections", "ListenSettings"),
     Section("events", "asc_edge.events", "EventRules"),
     Section("history", "asc_edge.store", "HistorySettings", ("asc_edge.sinks.history", "open_history")),
-    Section("mqtt", "asc_edge.mqtt", "MqttSettings", ("asc_edge.mqtt", "open_mqtt"), needs="host"),
+    Section("mqtt", "asc_edge.mqtt", "MqttSettings", ("asc_edge.sinks.mqtt", "open_mqtt"), needs="host"),
     Section("web", "asc_edge.web", "WebSettings", ("asc_edge.web", "open_web")),
     Section("log", "asc_edge.config_sections", "LogSettings"),
 )

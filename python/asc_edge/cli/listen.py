@@ -6,9 +6,9 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from asc_edge.cli.options import (
@@ -26,8 +26,7 @@ from asc_edge.errors import DeviceError, DeviceNotFoundError, UsageError
 if TYPE_CHECKING:
     from asc_edge.audio.sources import Source
     from asc_edge.config import Config, Given
-    from asc_edge.sinks import Sink
-    from asc_edge.systemd import Notifier
+    from asc_edge.sinks import Notice, Sink
 
 _SUMMARY = "Listen, and say which activity is going on. No audio is stored or sent."
 _EXAMPLES = """\
@@ -103,27 +102,23 @@ def run(args: argparse.Namespace) -> int:
     from asc_edge.config import find_config, load_config
 
     config = load_config(find_config(args.config, os.environ), os.environ, _given(args))
-    listen = config.section("listen")
-    channel_map = _channel_map(args, config)
+    listen, channel_map = config.section("listen"), _channel_map(args, config)
     # After the arguments have been looked at: these take a noticeable moment on a small machine.
     from asc_edge.audio.channels import select_channels
     from asc_edge.events import EventTracker
     from asc_edge.monitor import Monitor
     from asc_edge.pipeline import Pipeline
-    from asc_edge.systemd import Notifier
 
     bundle = open_bundle(listen.bundle)
-    notifier = Notifier()
-    source = _open_source(args, config, bundle.sample_rate_hz, channel_map, notifier)
+    rooms = _Rooms(args, config)
+    source = rooms.open_source(bundle.sample_rate_hz, channel_map)
     try:
         selected = select_channels(channel_map, source.channels, source.name)
         pipeline = Pipeline(bundle, channels=len(selected), hop_s=listen.hop_s)
-        is_home = source.description["kind"] not in ("file", "demo")
-        sinks = _open_sinks(args, config, notifier, is_home=is_home)
         monitor = Monitor(
-            _with_heartbeat(source, notifier),
+            source,
             pipeline,
-            sinks,
+            rooms.open_sinks(),
             channel_map=channel_map,
             duration_s=args.duration_s,
             tracker=EventTracker(config.section("events")),
@@ -165,6 +160,8 @@ def _given(args: argparse.Namespace) -> dict[tuple[str, str], Given]:
     values = {
         ("input", "device", "--device"): args.device,
         ("input", "channels", "--channels"): args.channels,
+        # A preset is a map, too.
+        ("input", "preset", "--channels"): None if args.channels is None else "",
         ("input", "wait", "--wait" if args.wait else "--no-wait"): args.wait,
         ("listen", "bundle", "--bundle"): args.bundle,
         ("listen", "hop_s", "--hop-s"): args.hop_s,
@@ -190,105 +187,109 @@ def _channel_map(args: argparse.Namespace, config: Config) -> tuple[int, ...] | 
     """Indices to use. The configuration's map is that of the microphone, and not of a file."""
     if args.channels is not None or args.input or args.demo:
         return parse_channels(args.channels)
-    return parse_channels(config.section("input").channels or None)
+    indices: tuple[int, ...] | None = config.section("input").channel_map()
+    return indices
 
 
-def _open_source(
-    args: argparse.Namespace,
-    config: Config,
-    rate_hz: int,
-    channel_map: Sequence[int] | None,
-    notifier: Notifier,
-) -> Source:
-    from asc_edge.audio.sources import FileSource, StdinSource, stdin_stream
+class _Rooms:
+    """Opens what the command line and the configuration ask for: where sound comes from, where words go."""
 
-    realtime = args.speed == "realtime"
-    if args.demo:
-        return _demo(realtime=args.speed != "max")
-    if args.input == "-":
-        return StdinSource(stdin_stream(), _parse_raw(args.raw), realtime=realtime)
-    if args.input:
-        return FileSource(args.input, realtime=realtime)
-    try:
-        return _open_microphone(args, config, rate_hz, channel_map, notifier)
-    except (DeviceError, DeviceNotFoundError) as error:
-        if not args.or_demo:
-            raise
-        # What is wrong, without the advice that follows it: the demo is about to play already.
-        reason = str(error).partition(";")[0]
-        print(f"asc-edge: {reason}; playing the synthetic demo scene instead", file=sys.stderr)
-        return _demo(realtime=True)
+    def __init__(self, args: argparse.Namespace, config: Config) -> None:
+        from asc_edge.sinks.journal import Log, choose_form
+        from asc_edge.systemd import Notifier
 
+        self._args = args
+        self._config = config
+        self._log = Log(choose_form(config.section("log").to))
+        self._notifier = Notifier()
+        # A file or the demo is not the home.
+        self._is_home = not (args.demo or args.input not in (None, "-"))
 
-def _open_microphone(
-    args: argparse.Namespace,
-    config: Config,
-    rate_hz: int,
-    channel_map: Sequence[int] | None,
-    notifier: Notifier,
-) -> Source:
-    settings = config.section("input")
-    # Somebody who types a command wants to hear of a mistake; a configuration is made for what goes on.
-    waits = settings.wait and (config.path or config.origin("input", "wait")) and not args.or_demo
-    if waits:
-        from importlib import import_module
+    def open_source(self, rate_hz: int, channel_map: Sequence[int] | None) -> Source:
+        source = self._open_source(rate_hz, channel_map)
+        if not self._notifier.is_wanted:
+            return source
+        from asc_edge.sinks.heartbeat import HeartbeatSource
 
-        supervisor: Any = import_module("asc_edge.audio.supervisor")
-        return cast(
-            "Source", supervisor.SupervisedSource(settings, rate_hz, channel_map, alive=notifier.alive)
-        )
-    from asc_edge.audio.devices import list_devices, resolve_device
-    from asc_edge.audio.microphone import DeviceSource
+        return cast("Source", HeartbeatSource(source, self._notifier))
 
-    return DeviceSource(resolve_device(settings.device or None, list_devices()), rate_hz, channel_map)
+    def _open_source(self, rate_hz: int, channel_map: Sequence[int] | None) -> Source:
+        from asc_edge.audio.sources import FileSource, StdinSource, stdin_stream
+
+        args = self._args
+        realtime = args.speed == "realtime"
+        if args.demo:
+            return _demo(realtime=args.speed != "max")
+        if args.input == "-":
+            return StdinSource(stdin_stream(), _parse_raw(args.raw), realtime=realtime)
+        if args.input:
+            return FileSource(args.input, realtime=realtime)
+        try:
+            return self._open_microphone(rate_hz, channel_map)
+        except (DeviceError, DeviceNotFoundError) as error:
+            if not args.or_demo:
+                raise
+            # What is wrong, without the advice that follows it: the demo is about to play already.
+            reason = str(error).partition(";")[0]
+            print(f"asc-edge: {reason}; playing the synthetic demo scene instead", file=sys.stderr)
+            self._is_home = False
+            return _demo(realtime=True)
+
+    def _open_microphone(self, rate_hz: int, channel_map: Sequence[int] | None) -> Source:
+        config = self._config
+        settings = config.section("input")
+        # Who types a command wants to hear of a mistake; a configuration is made for what goes on and on.
+        asked = config.path is not None or config.origin("input", "wait") is not None
+        if settings.wait and asked and not self._args.or_demo:
+            from importlib import import_module
+
+            supervised: Any = import_module("asc_edge.audio.supervisor").SupervisedSource
+            source = supervised(
+                settings.device, rate_hz, channel_map, on_notice=self._waits, sleep=self._sleep
+            )
+            source.start()
+            return cast("Source", source)
+        from asc_edge.audio.devices import list_devices, resolve_device
+        from asc_edge.audio.microphone import DeviceSource
+
+        return DeviceSource(resolve_device(settings.device or None, list_devices()), rate_hz, channel_map)
+
+    def _waits(self, notice: Notice) -> None:
+        """The microphone is waited for before anything else is known of it."""
+        self._notifier.status(notice.text)
+        self._log.warning(notice.text, kind=notice.kind)
+
+    def _sleep(self, seconds: float) -> None:
+        """A nap of the supervisor: to wait for a microphone is what the service is there for, too."""
+        self._notifier.ready()
+        self._notifier.alive()
+        time.sleep(seconds)
+
+    def open_sinks(self) -> list[Sink]:
+        from asc_edge.config_sections import SECTIONS
+        from asc_edge.sinks import make_sink
+        from asc_edge.sinks.heartbeat import HeartbeatSink
+        from asc_edge.sinks.journal import JournalSink
+
+        form = self._config.section("listen").format
+        # The first, so that its last line is written before any other sink may take its time with theirs.
+        sinks: list[Sink] = [HeartbeatSink(self._notifier)] if self._notifier.is_wanted else []
+        if form != "none":
+            sinks.append(make_sink(form))
+        if form == "none" or self._log.form != "plain":
+            sinks.append(JournalSink(self._log, activities=self._config.section("log").activities))
+        for name, section in SECTIONS.items():
+            asked = section.optional and getattr(self._args, name) is not None
+            if asked or (section.optional and self._is_home and self._config.is_on(name)):
+                more = {"configuration": self._config.as_dict()} if name == "web" else {}
+                sinks.append(section.open(self._config.section(name), self._log.warning, **more))
+        return sinks
 
 
 def _demo(*, realtime: bool) -> Source:
     from asc_edge.audio.demo import DemoSource
 
     return DemoSource(realtime=realtime)
-
-
-def _open_sinks(args: argparse.Namespace, config: Config, notifier: Notifier, *, is_home: bool) -> list[Sink]:
-    from asc_edge.config_sections import SECTIONS
-    from asc_edge.sinks import make_sink
-    from asc_edge.sinks.background import BackgroundSink
-    from asc_edge.sinks.heartbeat import HeartbeatSink
-    from asc_edge.sinks.journal import JournalSink, Log, choose_form
-    from asc_edge.sinks.outage import OutageSink
-
-    form, settings = config.section("listen").format, config.section("log")
-    log = Log(choose_form(settings.to))
-    # The first, so that its last line is written before any other sink may take its time with theirs.
-    sinks: list[Sink] = [HeartbeatSink(notifier)] if notifier.is_wanted else []
-    if form != "none":
-        sinks.append(make_sink(form))
-    if form == "none" or log.form != "plain":
-        sinks.append(JournalSink(log, activities=settings.activities))
-    for name, section in SECTIONS.items():
-        if not section.optional or not (getattr(args, name) is not None or (is_home and config.is_on(name))):
-            continue
-        sink = section.open(_in_state_folder(config.section(name)), log.warning)
-        if not isinstance(sink, BackgroundSink):
-            sink = BackgroundSink(OutageSink(sink, name, log.warning), name, log.warning)
-        sinks.append(sink)
-    return sinks
-
-
-def _in_state_folder(settings: Any) -> Any:
-    """A history without a place of its own lies where the service manager lets the service write."""
-    folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if folder and getattr(settings, "path", None) == "":
-        return replace(settings, path=f"{folder}/history.sqlite")
-    return settings
-
-
-def _with_heartbeat(source: Source, notifier: Notifier) -> Source:
-    if not notifier.is_wanted:
-        return source
-    from asc_edge.sinks.heartbeat import HeartbeatSource
-
-    return cast("Source", HeartbeatSource(source, notifier))
 
 
 @contextmanager

@@ -18,8 +18,8 @@ __all__ = ["HeartbeatSink", "HeartbeatSource"]
 class HeartbeatSource:
     """A source that gives a sign of life for every block that is fetched from it.
 
-    Asking for a block is the sign, not getting one: the loop that asks has dealt with the last one, the sinks
-    included. Where it waits for a microphone it is the supervisor that calls :meth:`Notifier.alive`.
+    A block is fetched when the last one has been dealt with, the sinks included. Where a microphone is waited
+    for, it is the supervisor's naps that give the signs.
 
     Parameters
     ----------
@@ -31,6 +31,15 @@ class HeartbeatSource:
     def __init__(self, source: Source, notifier: Notifier) -> None:
         self._source = source
         self._notifier = notifier
+
+    @property
+    def on_notice(self) -> object:
+        """Whom the source tells what happens to it; set by the monitor."""
+        return getattr(self._source, "on_notice", None)
+
+    @on_notice.setter
+    def on_notice(self, listener: object) -> None:
+        self._source.on_notice = listener  # type: ignore[attr-defined]
 
     def blocks(self) -> Iterator[Samples]:
         for block in self._source.blocks():

@@ -125,7 +125,7 @@ class JournalSink:
     def __init__(self, log: Log, *, activities: bool = False) -> None:
         self._log = log
         self._activities = activities
-        self._input_lost = False
+        self._input_lost: bool | None = None
         self._session: Session | None = None
 
     def start(self, session: Session) -> None:
