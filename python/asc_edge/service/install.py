@@ -82,12 +82,7 @@ class Installer:
         ConfigError
             When the configuration is wrong: the service would fail with it, too.
         """
-        if self._device.isdecimal():
-            raise ConfigError(
-                f"--device {self._device} is a number that changes; give its id (asc-edge devices lists them)"
-            )
-        if not self._config.is_absolute():
-            raise ConfigError(f"--config {self._config}: a service needs the whole path, from /")
+        self._check()
         place = self._place(self._config)
         # Not this shell's environment: the service won't have it.
         config = load_config(place if place.exists() else None, {})
@@ -112,6 +107,7 @@ class Installer:
         ConfigError, ServiceError
         """
         self._need_root("install")
+        self._check()
         wrote_config = self._write_config()
         unit = self.unit()
         place = self._place(UNIT_PATH)
@@ -156,6 +152,22 @@ class Installer:
             # With a user that was made up this is a link into a folder that only root may enter.
             if path.exists() or path.is_symlink():
                 self._say(f"left as it is: {path}")
+
+    def _check(self) -> None:
+        """Refuse what would fail later, before anything is written."""
+        if self._device.isdecimal():
+            raise ConfigError(
+                f"--device {self._device} is a number that changes; give its id (asc-edge devices lists them)"
+            )
+        for option, text in (
+            ("--device", self._device),
+            ("--config", str(self._config)),
+            ("--user-name", self._user),
+        ):
+            if not (text or "x").isprintable():
+                raise ConfigError(f"{option} {text!r} holds a character that can't be printed")
+        if not self._config.is_absolute():
+            raise ConfigError(f"--config {self._config}: a service needs the whole path, from /")
 
     def _write_config(self) -> bool:
         place = self._place(self._config)

@@ -77,7 +77,8 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
+# MemoryDenyWriteExecute= stays as it is: PortAudio calls back into Python through code that cffi writes when
+# a stream is opened. The networks alone would do without.
 RemoveIPC=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
