@@ -86,7 +86,7 @@ def test_a_docstring_is_read_as_numpydoc_means_it() -> None:
         ----------
         a, b : int >= 1
             Both
-            of them.
+            of :func:`them`, ``"a"`` first.
         c : str
 
         Raises
@@ -97,7 +97,7 @@ def test_a_docstring_is_read_as_numpydoc_means_it() -> None:
 
         a: int = field(default=1)
 
-    both = ("int >= 1", "Both of them.")
+    both = ("int >= 1", 'Both of them, "a" first.')
     assert field_docs(Odd) == {"a": both, "b": both, "c": ("str", "")}
 
 

@@ -92,7 +92,8 @@ def field_docs(settings: type[Any]) -> dict[str, tuple[str, str]]:
     for entry in re.split(r"\n(?=\S)", body):
         head, _, meaning = entry.partition("\n")
         names, _, kind = head.partition(" : ")
-        words = " ".join(textwrap.dedent(meaning).split())
+        # References and literals of the docstring's markup are plain words here.
+        words = re.sub(r"(?::\w+:)?`+([^`]+)`+", r"\1", " ".join(meaning.split()))
         docs |= {name.strip(): (kind.strip(), words) for name in names.split(",")}
     return docs
 

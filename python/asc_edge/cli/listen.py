@@ -206,6 +206,7 @@ class _Rooms:
         self._is_home = not (args.demo or args.input not in (None, "-"))
 
     def open_source(self, rate_hz: int, channel_map: Sequence[int] | None) -> Source:
+        self._notifier.status("starting to listen")
         source = self._open_source(rate_hz, channel_map)
         if not self._notifier.is_wanted:
             return source

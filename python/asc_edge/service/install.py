@@ -159,12 +159,9 @@ class Installer:
             raise ConfigError(
                 f"--device {self._device} is a number that changes; give its id (asc-edge devices lists them)"
             )
-        for option, text in (
-            ("--device", self._device),
-            ("--config", str(self._config)),
-            ("--user-name", self._user),
-        ):
-            if not (text or "x").isprintable():
+        options = {"--device": self._device, "--config": str(self._config), "--user-name": self._user}
+        for option, text in options.items():
+            if not text.isprintable():
                 raise ConfigError(f"{option} {text!r} holds a character that can't be printed")
         if not self._config.is_absolute():
             raise ConfigError(f"--config {self._config}: a service needs the whole path, from /")

@@ -66,8 +66,8 @@ class HeartbeatSink:
         self._lost = ""
 
     def start(self, session: Session) -> None:
+        # Whoever opened the source has said how that went: it may be waited for.
         self._started = session.started
-        self._notifier.status(f"starting to listen to {session.source_name}")
 
     def decision(self, decision: Decision) -> None:
         self._notifier.alive()
