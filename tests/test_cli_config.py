@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -122,6 +123,19 @@ class TestListen:
         for sink in opened.values():
             kinds = [kind for kind, _ in sink.got if kind != "event"]
             assert kinds == ["start", "decision", "decision", "decision", "stats"]
+
+    # Catches: ten lines of a library's in the journal for one microphone that is pulled out.
+    @pytest.mark.usefixtures("opened")
+    @pytest.mark.parametrize("form", ["journal", "prefix"])
+    def test_libraries_keep_out_of_the_journal(
+        self, form: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        complain = b"Expression failed"
+        monkeypatch.setattr(config_fakes.FakeSink, "decision", lambda sink, line: os.write(2, complain))
+        monkeypatch.setenv("ASC_EDGE_LOG_TO", form)
+        common = ["listen", "--demo", "--speed", "max", "--duration-s", "1", "--bundle", str(tiny_bundle)]
+        assert main([*common, "--history", "--format", "none"]) == 0
+        assert ("Expression failed" in capfd.readouterr().err) is (form != "journal")
 
     # Catches: the demo's cooking in the home's history, because a configuration has one.
     def test_a_demo_is_not_the_home(

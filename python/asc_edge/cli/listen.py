@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from asc_edge.cli.options import (
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             duration_s=args.duration_s,
             tracker=EventTracker(config.section("events")),
         )
-        with _signals_call(monitor.stop):
+        with _signals_call(monitor.stop), rooms.quiet():
             monitor.run()
     finally:
         source.close()
@@ -254,6 +254,14 @@ class _Rooms:
         from asc_edge.audio.microphone import DeviceSource
 
         return DeviceSource(resolve_device(settings.device or None, list_devices()), rate_hz, channel_map)
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Where the log has a way of its own, keep PortAudio's diary of a dying microphone out of it."""
+        if self._log.form != "journal":
+            return nullcontext()
+        from asc_edge.audio.devices import quiet_libraries
+
+        return quiet_libraries()
 
     def _waits(self, notice: Notice) -> None:
         """The microphone is waited for before anything else is known of it."""
