@@ -80,3 +80,7 @@ class HistoryError(AscEdgeError):
 
 class ReportError(AscEdgeError):
     """A report can't be drawn."""
+
+
+class ServiceError(AscEdgeError):
+    """The service could not be installed, removed or asked."""
