@@ -167,7 +167,9 @@ def _inference(result: dict[str, Any]) -> str:
 
 A bundle's time is that of a whole hop of 1 s on a stream, front end included, for all four microphones;
 YAMNet's that of one inference on 0.975 s for each of them. One thread, in turns. Each bundle's posteriors
-were first compared with the engines' plain interfaces and numpy, one microphone after the other.
+were first compared with the engines' plain interfaces and numpy, one microphone after the other. Measured is
+what `ASC_EDGE_BUNDLES` names (here the four variants of an export), else the built-in bundle; YAMNet's
+weights lie in the folder that `ASC_EDGE_WEIGHTS` names.
 
     {result["commands"]["inference"]}
 
