@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from asc_edge import Bundle, Pipeline
+from asc_edge.audio.verdicts import ChannelJudge
 from asc_edge.errors import EngineError
 from asc_edge.manifest import StreamSpec
 from asc_edge.pipeline import Decision
