@@ -9,9 +9,9 @@ What can be told, and from what:
 - ``foreign``: nothing in common with three or more other channels, which have much in common, for half a
   minute: noise instead of a microphone, a channel of playback, or a beamformed one that lags behind.
 
-What can't: microphones that are swapped among themselves, since every one of them has the same vote; a processed
-channel that sounds like a microphone at the same time as the others do; and who of two is wrong when there are
-only two. A single microphone is compared with nothing, so only its own faults are seen.
+What can't: microphones that are swapped among themselves, since every one of them has the same vote; a
+processed channel that sounds like a microphone at the same time as the others do; and who of two is wrong
+when there are only two. A single microphone is compared with nothing, so only its own faults are seen.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ OFFSET_ENTER, OFFSET_LEAVE = 0.5, 0.4
 OFF_LEVEL_ENTER_DB, OFF_LEVEL_LEAVE_DB = 20.0, 17.0
 # Below this a 16-bit converter hears itself: how far below says nothing.
 CONVERTER_NOISE_DB = -90.0
-# Power of the difference over the channels' own. Two microphones of one kind differ by 0.1 dB and by their noise,
-# which is 1e-4 and more, however near they stand; a copy differs by what two converters add.
+# Power of the difference over the channels' own. Two microphones of one kind differ by 0.1 dB and by their
+# noise, which is 1e-4 and more, however near they stand; a copy differs by what two converters add.
 DUPLICATE_ENTER, DUPLICATE_LEAVE = 1e-5, 1e-4
 # In a quiet room the converters' noise is all there is; two of its steps don't make a copy a microphone.
 DUPLICATE_NOISE = (2.0 / 32768.0) ** 2
 FOREIGN_OWN, FOREIGN_OTHERS, FOREIGN_LEAVE = 0.1, 0.7, 0.3
 FOREIGN_AFTER_S = 30.0
+_ROUNDING_S = 1e-6
 # Fewer channels have no majority.
 FEWEST_FOR_LEVEL, FEWEST_FOR_FOREIGN = 3, 4
 
@@ -46,9 +47,9 @@ FEWEST_FOR_LEVEL, FEWEST_FOR_FOREIGN = 3, 4
 class ChannelJudge:
     """Turns what the channels did into verdicts, one decision after the other.
 
-    A fault is seen at the first decision whose window shows it (``foreign`` takes longer), and the channel votes
-    again once it has been good for a whole window, so that nothing faulty is left in what it votes on. A copy
-    votes as soon as it is none. Where nobody would vote, those that are good by now do so at once.
+    A fault is seen at the first decision whose window shows it (``foreign`` takes longer), and the channel
+    votes again once it has been good for a whole window, so that nothing faulty is left in what it votes on.
+    A copy votes as soon as it is none. Where nobody would vote, those that are good by now do so at once.
 
     Parameters
     ----------
@@ -95,11 +96,14 @@ class ChannelJudge:
                 self._shown[channel] = verdict
                 self._last_bad_s[channel] = t_s
             elif (
-                self._shown[channel] == "duplicate" or t_s - self._last_bad_s[channel] >= self._window_s - 1e-6
+                self._shown[channel] == "duplicate"
+                or t_s - self._last_bad_s[channel] >= self._window_s - 1e-6
             ):
                 self._shown[channel] = "ok"
         if "ok" not in self._shown:
-            self._shown = ["ok" if good == "ok" else bad for good, bad in zip(present, self._shown, strict=True)]
+            self._shown = [
+                "ok" if good == "ok" else bad for good, bad in zip(present, self._shown, strict=True)
+            ]
         return tuple(self._shown)
 
     def _present(
@@ -169,8 +173,8 @@ class ChannelJudge:
 def voters(verdicts: Sequence[Verdict]) -> list[int]:
     """The channels that vote: the healthy ones, or where there is none, the least bad.
 
-    A clipped channel beside a clean one is a fault of its microphone; a whole array that clips is a loud room,
-    and a loud vacuum cleaner is still one. A dead channel never votes, and of copies only one does.
+    A clipped channel beside a clean one is a fault of its microphone; a whole array that clips is a loud
+    room, and a loud vacuum cleaner is still one. A dead channel never votes, and of copies only one does.
     """
     for accepted in (("ok",), ("clipped",), ("offset", "off_level", "foreign")):
         chosen = [channel for channel, verdict in enumerate(verdicts) if verdict in accepted]
@@ -185,7 +189,9 @@ def _good(present: Sequence[Verdict]) -> list[int]:
 
 def _is_copy(measured: ArrayStatistics, one: int, other: int, *, known: bool) -> bool:
     """Whether two channels hold the same samples, of either sign, but for what converters add."""
-    powers = [10.0 ** (measured.channels[channel].rms_db / 10.0) / 2.0 for channel in (one, other)]
+    powers: list[float] = [
+        10.0 ** (measured.channels[channel].rms_db / 10.0) / 2.0 for channel in (one, other)
+    ]
     common = 2.0 * abs(float(measured.correlation[one, other])) * math.sqrt(powers[0] * powers[1])
     difference = max(0.0, sum(powers) - common)
     if known:
