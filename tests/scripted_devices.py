@@ -1,4 +1,4 @@
-"""A machine whose microphones are plugged in and out by a script, in a time that passes only when someone waits."""
+"""A machine whose microphone is plugged in and out by a script, in a time that passes only in waits."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
 import resource
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +33,7 @@ RATE = 16000
 
 
 class Listener:
-    """Takes blocks of a source, checks that each stands at the time at which it was recorded, keeps notices."""
+    """Takes the blocks of a source, counts its samples, and keeps its notices."""
 
     def __init__(self, script: Script, layer: ScriptedLayer, selector: str = "", **settings: Any) -> None:
         self.script, self.layer = script, layer
@@ -387,7 +387,7 @@ class _Machine:
 
     def check_input_settings(self, **_: object) -> None: ...
 
-    def InputStream(self, **settings: Any) -> Any:
+    def InputStream(self, **settings: Any) -> Any:  # noqa: N802
         stream = SimpleNamespace(settings=settings, active=True, closed=False, start=lambda: None)
         stream.abort = lambda **_: None
         stream.close = lambda **_: setattr(stream, "closed", True)
@@ -453,7 +453,7 @@ def test_a_thousand_cycles_leave_nothing_behind(machine: _Machine) -> None:
 
     def held() -> tuple[int, int, int]:
         gc.collect()
-        return threading.active_count(), len(os.listdir("/proc/self/fd")), len(gc.get_objects())
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir())), len(gc.get_objects())
 
     for _ in range(50):
         cycle()

@@ -59,7 +59,7 @@ class EventRules:
         # Above it an activity could go on and be unknown at once.
         if not 0.0 <= self.unknown_below <= self.leave:
             raise ConfigError(
-                f"event rules: unknown_below is {self.unknown_below}: give 0 (never) up to {self.leave} (leave)"
+                f"event rules: impossible unknown_below {self.unknown_below}: give 0 up to {self.leave}"
             )
 
 

@@ -5,7 +5,7 @@ What can be told, and from what:
 - ``dead``: constant, and ``clipped``: at full scale (:class:`asc_edge.audio.array.ArrayHealth`);
 - ``offset``: a DC that leaves less than half of the converter's range to the sound;
 - ``duplicate``: the samples of another channel, or their negative, which would give one microphone two votes;
-- ``off_level``: 20 dB off the median of three channels or more that mostly agree;
+- ``off_level``: 20 dB off most of the others, three channels or more in all;
 - ``foreign``: nothing in common with three or more other channels, which have much in common, for half a
   minute: noise instead of a microphone, a channel of playback, or a beamformed one that lags behind.
 
@@ -17,7 +17,6 @@ when there are only two. A single microphone is compared with nothing, so only i
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import Literal
 
@@ -40,6 +39,8 @@ DUPLICATE_NOISE = (2.0 / 32768.0) ** 2
 FOREIGN_OWN, FOREIGN_OTHERS, FOREIGN_LEAVE = 0.1, 0.7, 0.3
 FOREIGN_AFTER_S = 30.0
 _ROUNDING_S = 1e-6
+RELAPSE_S = 60.0
+LONGEST_HOLD_S = 60.0
 # Fewer channels have no majority.
 FEWEST_FOR_LEVEL, FEWEST_FOR_FOREIGN = 3, 4
 
@@ -49,7 +50,8 @@ class ChannelJudge:
 
     A fault is seen at the first decision whose window shows it (``foreign`` takes longer), and the channel
     votes again once it has been good for a whole window, so that nothing faulty is left in what it votes on.
-    A copy votes as soon as it is none. Where nobody would vote, those that are good by now do so at once.
+    A fault that returns within a minute takes its vote for twice as long, up to a minute: a loose contact. A
+    copy votes as soon as it is none. Where nobody would vote, those that are good by now do so at once.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ class ChannelJudge:
         self._window_s = window_s
         self._shown: list[Verdict] = ["ok"] * channels
         self._last_bad_s = [-math.inf] * channels
+        self._hold_s = [window_s] * channels
         self._foreign_s = [0.0] * channels
         self._last_t_s = 0.0
 
@@ -93,18 +96,26 @@ class ChannelJudge:
         self._last_t_s = t_s
         for channel, verdict in enumerate(present):
             if verdict != "ok":
+                if self._shown[channel] == "ok":
+                    self._hold_s[channel] = self._hold(channel, t_s)
                 self._shown[channel] = verdict
                 self._last_bad_s[channel] = t_s
-            elif (
-                self._shown[channel] == "duplicate"
-                or t_s - self._last_bad_s[channel] >= self._window_s - 1e-6
-            ):
+            elif self._shown[channel] == "duplicate" or self._is_over(channel, t_s):
                 self._shown[channel] = "ok"
         if "ok" not in self._shown:
-            self._shown = [
-                "ok" if good == "ok" else bad for good, bad in zip(present, self._shown, strict=True)
-            ]
+            for channel in _good(present):
+                self._shown[channel] = "ok"
         return tuple(self._shown)
+
+    def _hold(self, channel: int, t_s: float) -> float:
+        """For how long a channel that has just failed must be good before it votes again."""
+        if t_s - self._last_bad_s[channel] >= self._hold_s[channel] + RELAPSE_S:
+            return self._window_s
+        return max(self._window_s, min(2.0 * self._hold_s[channel], LONGEST_HOLD_S))
+
+    def _is_over(self, channel: int, t_s: float) -> bool:
+        """Whether a channel that is good by now has been so for long enough."""
+        return t_s - self._last_bad_s[channel] >= self._hold_s[channel] - _ROUNDING_S
 
     def _present(
         self, t_s: float, status: Sequence[ChannelStatus], measured: ArrayStatistics
@@ -145,14 +156,14 @@ class ChannelJudge:
         if len(good) < FEWEST_FOR_LEVEL:
             return {}
         levels_db = {channel: max(measured.channels[channel].rms_db, CONVERTER_NOISE_DB) for channel in good}
-        middle_db = statistics.median(levels_db.values())
         off: dict[int, Verdict] = {}
         for channel, level_db in levels_db.items():
-            known = self._shown[channel] == "off_level"
-            if abs(level_db - middle_db) > (OFF_LEVEL_LEAVE_DB if known else OFF_LEVEL_ENTER_DB):
+            limit_db = OFF_LEVEL_LEAVE_DB if self._shown[channel] == "off_level" else OFF_LEVEL_ENTER_DB
+            differing = sum(abs(level_db - other_db) > limit_db for other_db in levels_db.values())
+            # Off the majority, which is the median's side; two against two are nobody's.
+            if 2 * differing > len(good):
                 off[channel] = "off_level"
-        # Two against two: nobody knows who is right.
-        return off if 2 * len(off) < len(good) else {}
+        return off
 
     def _foreign(self, good: list[int], measured: ArrayStatistics, passed_s: float) -> list[int]:
         if len(good) < FEWEST_FOR_FOREIGN:
