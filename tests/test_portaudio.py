@@ -153,7 +153,7 @@ print(json.dumps(["closed", time.monotonic(), position / 16000]), flush=True)
 """
 
 
-# Catches: a real stream whose callbacks stopped and that is closed for ever; a PortAudio that doesn't find the
+# Catches: a stream whose callbacks stopped and that is closed for ever; a PortAudio that does not find the
 # device again; and time that stood still.
 def test_a_microphone_that_comes_back_is_heard_again(microphone: FakeMicrophone, clip: np.ndarray) -> None:
     command = [sys.executable, "-c", _SUPERVISED, NAME, "9"]

@@ -9,16 +9,13 @@ recorded, and how well a bundle does on it says nothing about how well it does i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asc_edge.audio.samples import Samples
 from asc_edge.audio.sources import BLOCK_S, Pace
-
-if TYPE_CHECKING:
-    from asc_edge.sinks import Notice
+from asc_edge.notices import Notice
 
 SAMPLE_RATE_HZ = 16000
 CHANNELS = 4

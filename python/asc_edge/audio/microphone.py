@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from asc_edge.audio.devices import InputDevice, channels_to_open, load_sounddevi
 from asc_edge.audio.samples import Samples
 from asc_edge.audio.sources import BLOCK_S
 from asc_edge.errors import ChannelMapError, DeviceError
-
-if TYPE_CHECKING:
-    from asc_edge.sinks import Notice
+from asc_edge.notices import Notice
 
 QUEUE_S = 10.0
 WATCHDOG_S = 5.0

@@ -6,15 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from asc_edge.audio.files import check_finite, open_audio, read_block, truncated
 from asc_edge.audio.samples import Samples
 from asc_edge.audio.wav import HeaderCutOffError, NotWavError, WavHeader, decode, read_wav_header
 from asc_edge.errors import AudioFileError
-
-if TYPE_CHECKING:
-    from asc_edge.sinks import Notice
+from asc_edge.notices import Notice
 
 BLOCK_S = 0.1
 

@@ -16,7 +16,7 @@ from asc_edge.audio.microphone import clock_s
 from asc_edge.audio.resample import StreamResampler
 from asc_edge.audio.samples import Samples
 from asc_edge.errors import AmbiguousDeviceError, ChannelMapError, DeviceError, DeviceNotFoundError
-from asc_edge.sinks import Notice
+from asc_edge.notices import Notice
 
 __all__ = ["SupervisedSource", "open_microphone"]
 
