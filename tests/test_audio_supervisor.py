@@ -234,6 +234,18 @@ def test_zeros_that_opening_again_cures_are_not_worth_a_word(script: Script) -> 
     assert (listener.notices, len(layer.opened_s)) == ([], 2)
 
 
+# Catches: a microphone that was told to be plugged in again, was, and is never looked at any more.
+def test_zeros_after_a_replug_are_told_anew(script: Script) -> None:
+    layer = ScriptedLayer(script)
+    layer.zeros = True
+    script.at(100.0, layer.unplug)
+    script.at(110.0, layer.plug)
+    listener = Listener(script, layer)
+    listener.listen(200.0)
+    assert listener.kinds() == ["input_lost", "input_back", "input_lost"]
+    assert [round(t_s, -1) for t_s, _ in listener.notices] == [40.0, 110.0, 150.0]
+
+
 # Catches: a noise gate that makes the same two messages all day long.
 def test_a_device_that_is_silent_on_purpose_gets_more_time(script: Script) -> None:
     layer = ScriptedLayer(script)

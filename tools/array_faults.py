@@ -65,7 +65,7 @@ def labelled_clips(data: Path, count: int) -> list[tuple[Path, str]]:
 
 
 def four_microphones(clip: NDArray[np.floating], rng: np.random.Generator) -> Array:
-    """A clip at four microphones: delays of centimetres, gains of a decibel, DC, and a cheap converter's noise."""
+    """A clip at four microphones: delays of centimetres, gains of a decibel, DC and noise of their own."""
     signal = 0.1 * clip.astype(np.float64) / max(float(np.abs(clip).max()), 1e-9)
     channels = np.stack([np.roll(signal, 2 * channel) for channel in range(4)], axis=1)
     gains = 10.0 ** (rng.uniform(-1.0, 1.0, 4) / 20.0)
