@@ -46,6 +46,10 @@ class DeviceNotFoundError(UsageError):
     """No microphone answers to this index, name or identity."""
 
 
+class AmbiguousDeviceError(DeviceNotFoundError):
+    """More than one microphone answers to this name or identity: no waiting will help."""
+
+
 class DeviceError(AscEdgeError):
     """A microphone could not be opened, or stopped while it was being read."""
 

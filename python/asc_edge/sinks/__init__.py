@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from asc_edge.events import Event
+from asc_edge.notices import Notice, NoticeKind
 from asc_edge.pipeline import Decision
 
 __all__ = ["Notice", "NoticeKind", "Session", "Sink", "Stats", "make_sink", "utc_now"]
-
-NoticeKind = Literal["input_lost", "input_back", "gap", "channels"]
 
 
 def utc_now() -> datetime:
@@ -52,28 +51,6 @@ class Session:
     window_s: float
     hop_s: float
     started: datetime = field(default_factory=utc_now)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that happened to the input, and not in the home.
-
-    Attributes
-    ----------
-    kind : {"input_lost", "input_back", "gap", "channels"}
-        The microphone is gone, or is back; audio is missing; the health of a channel has changed.
-    t_s : float
-        When, in seconds of input heard, lost audio included.
-    text : str
-        The same in one line, for people.
-    details : dict of str to object
-        What a program may want to know of it; plain JSON.
-    """
-
-    kind: NoticeKind
-    t_s: float
-    text: str
-    details: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
