@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +33,10 @@ class HistorySettings:
     def __post_init__(self) -> None:
         if self.keep_days < 1:
             raise ConfigError(f"history.keep_days {self.keep_days} is not a number of days from 1 on")
+
+    @property
+    def file(self) -> Path:
+        return Path(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ def test_a_microphone_that_falls_silent_ends_it(
     microphone: FakeMicrophone, clip: np.ndarray, tiny_bundle: Path
 ) -> None:
     """Catches a stop() that waits for ever for a dead device, and a runner that goes on without one."""
-    with _start(microphone, tiny_bundle) as process:
+    with _start(microphone, tiny_bundle, "--no-wait") as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         microphone.play(clip[: 2 * RATE_HZ])

@@ -57,34 +57,6 @@ class LogSettings:
     activities: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputSettings:
-    """Which microphone is heard.
-
-    Attributes
-    ----------
-    device : str
-        Index, name or stable id; empty means the machine's default input.
-    channels : str
-        Which channels are microphones, counted from 1, like 1,2,3,4; empty means all.
-    preset : str
-        Not used.
-    wait : bool
-        Whether to wait for a microphone that isn't there.
-    """
-
-    device: str = ""
-    channels: str = ""
-    preset: str = ""
-    wait: bool = True
-
-    def channel_map(self) -> tuple[int, ...] | None:
-        """Indices (from 0) of the microphones, or None for all channels."""
-        from asc_edge.audio.channels import parse_channel_map
-
-        return parse_channel_map(self.channels) if self.channels else None
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
     """A table of the file.
@@ -175,10 +147,8 @@ class Section:
         return opener(settings, report, **more)
 
 
-# Placeholder until microphones are supervised.
-_INPUT = "asc_edge.audio.input_settings" if find_spec("asc_edge.audio.input_settings") else __name__
 _ALL = (
-    Section("input", _INPUT, "InputSettings"),
+    Section("input", "asc_edge.audio.input_settings", "InputSettings"),
     Section("listen", "asc_edge.config_sections", "ListenSettings"),
     Section("events", "asc_edge.events", "EventRules"),
     Section("history", "asc_edge.store", "HistorySettings", ("asc_edge.sinks.history", "open_history")),

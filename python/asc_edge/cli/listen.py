@@ -56,8 +56,8 @@ def add_parser(commands: Any) -> None:
         "--wait",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="wait for a microphone that isn't there, or is gone, instead of ending (default: what the "
-        "configuration says; without one, end)",
+        help="wait for a microphone that isn't there yet; --no-wait ends when it goes, too (default: what "
+        "the configuration says; without one, it must be there, and is waited for when it goes)",
     )
     add_config_option(parser)
     add_bundle_option(parser, default=None)
@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     from asc_edge.events import EventTracker
     from asc_edge.monitor import Monitor
     from asc_edge.pipeline import Pipeline
+    from asc_edge.presence import presence_for
 
     bundle = open_bundle(listen.bundle)
     rooms = _Rooms(args, config)
@@ -122,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
             channel_map=channel_map,
             duration_s=args.duration_s,
             tracker=EventTracker(config.section("events")),
+            presence=presence_for(bundle.labels),
         )
         with _signals_call(monitor.stop), rooms.quiet():
             monitor.run()
@@ -239,21 +241,25 @@ class _Rooms:
     def _open_microphone(self, rate_hz: int, channel_map: Sequence[int] | None) -> Source:
         config = self._config
         settings = config.section("input")
+        if not settings.wait:
+            from asc_edge.audio.devices import list_devices, resolve_device
+            from asc_edge.audio.microphone import DeviceSource
+
+            return DeviceSource(resolve_device(settings.device or None, list_devices()), rate_hz, channel_map)
+        from asc_edge.audio.supervisor import SupervisedSource
+
         # Who types a command wants to hear of a mistake; a configuration is made for what goes on and on.
         asked = config.path is not None or config.origin("input", "wait") is not None
-        if settings.wait and asked and not self._args.or_demo:
-            from importlib import import_module
-
-            supervised: Any = import_module("asc_edge.audio.supervisor").SupervisedSource
-            source = supervised(
-                settings.device, rate_hz, channel_map, on_notice=self._waits, sleep=self._sleep
-            )
-            source.start()
-            return cast("Source", source)
-        from asc_edge.audio.devices import list_devices, resolve_device
-        from asc_edge.audio.microphone import DeviceSource
-
-        return DeviceSource(resolve_device(settings.device or None, list_devices()), rate_hz, channel_map)
+        source = SupervisedSource(
+            settings.device,
+            rate_hz,
+            channel_map,
+            wait=asked and not self._args.or_demo,
+            on_notice=self._waits,
+            sleep=self._sleep,
+        )
+        source.start()
+        return source
 
     def quiet(self) -> AbstractContextManager[None]:
         """Where the log has a way of its own, keep PortAudio's diary of a dying microphone out of it."""
@@ -290,9 +296,20 @@ class _Rooms:
         for name, section in SECTIONS.items():
             asked = section.optional and getattr(self._args, name) is not None
             if asked or (section.optional and self._is_home and self._config.is_on(name)):
-                more = {"configuration": self._config.as_dict()} if name == "web" else {}
+                more = self._of_the_page() if name == "web" else {}
                 sinks.append(section.open(self._config.section(name), self._log.warning, **more))
+                if name == "web":
+                    print(f"asc-edge: the page is at {getattr(sinks[-1], 'url', '?')}", file=sys.stderr)
         return sinks
+
+    def _of_the_page(self) -> dict[str, object]:
+        """What the page is told besides: the configuration, and the days that a history knows."""
+        more: dict[str, object] = {"configuration": self._config.as_dict()}
+        if self._args.history is not None or (self._is_home and self._config.is_on("history")):
+            from asc_edge.web.stored import StoredHistory
+
+            more["history"] = StoredHistory(self._config.section("history").file)
+        return more
 
 
 def _demo(*, realtime: bool) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from asc_edge.audio.samples import Samples
@@ -33,13 +33,13 @@ class HeartbeatSource:
         self._notifier = notifier
 
     @property
-    def on_notice(self) -> object:
+    def on_notice(self) -> Callable[[Notice], None] | None:
         """Whom the source tells what happens to it; set by the monitor."""
-        return getattr(self._source, "on_notice", None)
+        return self._source.on_notice
 
     @on_notice.setter
-    def on_notice(self, listener: object) -> None:
-        self._source.on_notice = listener  # type: ignore[attr-defined]
+    def on_notice(self, listener: Callable[[Notice], None] | None) -> None:
+        self._source.on_notice = listener
 
     def blocks(self) -> Iterator[Samples]:
         for block in self._source.blocks():

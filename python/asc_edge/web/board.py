@@ -112,9 +112,9 @@ class Board:
         if notice.kind in ("input_lost", "input_back"):
             self._input_lost = notice.kind == "input_lost"
         self._counts[notice.kind] += 1
-        lost_s = notice.details.get("lost_s")
-        if notice.kind == "gap" and isinstance(lost_s, int | float):
-            self._lost_s += lost_s
+        gap_s = notice.details.get("gap_s")
+        if notice.kind == "gap" and isinstance(gap_s, int | float):
+            self._lost_s += gap_s
         fields = {
             "kind": notice.kind,
             "time": self._clock(self._events.at(notice.t_s)),
