@@ -111,7 +111,7 @@ def test_health_counts_what_went_wrong() -> None:
     for latency_ms in (2.0, 4.0, 30.0):
         board.take("decision", a_decision(5.0, latency_ms=latency_ms))
     board.take("glimpse", a_glimpse(6.0))
-    board.take("notice", Notice("gap", 7.0, "0.5 s of audio are missing", {"lost_s": 0.5}))
+    board.take("notice", Notice("gap", 7.0, "0.5 s of audio are missing", {"gap_s": 0.5}))
     name, fields = board.take("notice", Notice("input_lost", 8.0, "the microphone is gone"))
     assert (name, fields["health"]["input"]) == ("notice", "lost")
     health = board.health()
