@@ -4,7 +4,7 @@
 #   make listen DEVICE=2 ARGS="--format jsonl"
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help listen test lint format cpptest pytest bench performance instructions safety wheels aarch64 picture clean
+.PHONY: help listen test lint format cpptest pytest bench performance instructions safety wheels aarch64 soak home-assistant picture clean
 
 # What the editable install was built from; Python sources are used in place.
 BUILD_INPUTS := pyproject.toml CMakeLists.txt tools/setup.sh $(shell find cpp/include cpp/src cpp/bindings -type f)
@@ -70,6 +70,12 @@ wheels: ## Wheels for x86-64 and aarch64, CPython 3.11-3.13, into dist/: ARGS="-
 
 aarch64: ## The C++ tests and the package as on a Raspberry Pi, emulated, against this machine's answers
 	@tools/aarch64.sh $(ARGS)
+
+soak: .venv/.ready-dev ## A day of sound through listen, at many times its speed, watched: ARGS="--hours 2"
+	$(BIN)/python tools/soak.py $(ARGS)
+
+home-assistant: .venv/.ready-dev ## Home Assistant's own judgement of what it is told, in an environment of its own
+	@tools/ha_validation.sh
 
 picture: .venv/.ready-dev ## Draw docs/listen.svg anew
 	$(BIN)/python tools/draw_listen.py docs/listen.svg

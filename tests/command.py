@@ -20,7 +20,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         for key, value in os.environ.items()
         if key not in ("ASC_EDGE_DEBUG", "NO_COLOR", "FORCE_COLOR")
     }
-    return {**env, **(extra or {})}
+    # Nor a developer's own configuration.
+    return {**env, "ASC_EDGE_CONFIG": "", **(extra or {})}
 
 
 def asc_edge(

@@ -15,9 +15,10 @@ from asc_edge.audio.devices import (
     list_devices,
     load_sounddevice,
     quiet_libraries,
+    refresh_devices,
     resolve_device,
 )
-from asc_edge.audio.identity import stable_id
+from asc_edge.audio.identity import is_plugged_in, stable_id
 from asc_edge.errors import DeviceError, DeviceNotFoundError
 
 
@@ -64,6 +65,46 @@ def machine(tmp_path: Path) -> Path:
 def test_identity_survives_another_order_of_cards(name: str, identity: str, machine: Path) -> None:
     """Catches an identity with the card's number in it, or a serial number of the wrong folder."""
     assert stable_id(name, machine) == identity
+
+
+# Catches: a card that is waited for although it is there, or asked for again and again although it can't be.
+def test_the_kernel_knows_which_cards_are_there(machine: Path, tmp_path: Path) -> None:
+    for there in (
+        "usb-id:2886:0018:4C0A17",
+        "usb-id:2886:0018:4C0A17,1",
+        "alsa:seeed4micvoicec",
+        "name:pulse",
+    ):
+        assert is_plugged_in(there, machine)
+    for gone in ("usb-id:2886:0018:OTHER", "usb-id:2886:0018", "alsa:Loopback"):
+        assert not is_plugged_in(gone, machine)
+    # A container or another system may have no such folder: nothing is known then.
+    assert is_plugged_in("usb-id:2886:0018:OTHER", tmp_path / "nowhere")
+
+
+# Catches: a list that stays what it was, and a PortAudio that is left closed.
+def test_a_refresh_starts_portaudio_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def refuse() -> None:
+        calls.append("initialise")
+        raise RuntimeError("no host API")
+
+    fake = SimpleNamespace(
+        _terminate=lambda: calls.append("terminate"),
+        _initialize=lambda: calls.append("initialise"),
+        PortAudioError=RuntimeError,
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    refresh_devices()
+    assert calls == ["terminate", "initialise"]
+    fake._initialize = refuse
+    with pytest.raises(DeviceError, match="can't start: no host API"):
+        refresh_devices()
+    # Closed by then: closing it once more fails, and must not keep it from starting.
+    fake._terminate, fake._initialize = refuse, lambda: calls.append("back")
+    refresh_devices()
+    assert calls[-1] == "back"
 
 
 def _device(index: int, name: str, identity: str, channels: int = 4, *, default: bool = False) -> InputDevice:

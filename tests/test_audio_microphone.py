@@ -161,3 +161,83 @@ def test_a_busy_device_is_named_and_let_go(
     with pytest.raises(DeviceError, match=r"'Array' can't be opened: Device unavailable; is another program"):
         DeviceSource(ARRAY, 16000)
     assert portaudio.streams[0].calls == ["close"]
+
+
+# Catches: audio that the driver lost and nobody counts, and stamps that jitter taken for losses.
+def test_what_the_driver_lost_is_counted_by_its_stamps(portaudio: SimpleNamespace) -> None:
+    source = DeviceSource(ARRAY, 16000, asleep=lambda: 0.0)
+    stream, block = portaudio.streams[0], np.zeros((1600, 6), np.int16)
+    stamps_s = [5.0, 5.1, 5.203, 5.3, 5.9, 6.0, 8.5]
+    for number, recorded_s in enumerate(stamps_s):
+        status = SimpleNamespace(input_overflow=number == 4)
+        stream.settings["callback"](block, 1600, SimpleNamespace(inputBufferAdcTime=recorded_s), status)
+    blocks = source.blocks()
+    lost = []
+    for _ in stamps_s:
+        next(blocks)
+        lost.append(source.lost_frames)
+    assert lost == [0, 0, 0, 0, 8000, 0, 38400]
+    assert source.overruns == 2
+
+
+# Catches: a night that the machine slept through, missing from the time.
+def test_a_machine_that_slept_lost_that_time(portaudio: SimpleNamespace) -> None:
+    asleep_s = [0.0]
+    source = DeviceSource(ARRAY, 16000, asleep=lambda: asleep_s[0])
+    block = np.zeros((1600, 6), np.int16)
+    portaudio.streams[0].deliver(block)
+    asleep_s[0] = 3600.0
+    portaudio.streams[0].deliver(block)
+    portaudio.streams[0].deliver(block)
+    blocks = source.blocks()
+    lost = []
+    for _ in range(3):
+        next(blocks)
+        lost.append(source.lost_frames)
+    assert lost == [0, 57600000, 0]
+
+
+# Catches: a loss that is forgotten because the block behind it was dropped, too.
+def test_losses_before_dropped_blocks_are_kept() -> None:
+    queue = BlockQueue(max_frames=100)
+    queue.put(_block(0), lost_frames=30)
+    queue.put(_block(1), lost_frames=5)
+    assert queue.get(0)[1] == 135
+
+
+class _Stalled:
+    """A reader that does nothing for some seconds while the microphone goes on."""
+
+    def __init__(self, portaudio: SimpleNamespace, script: list[tuple[str, float]]) -> None:
+        self.source = DeviceSource(ARRAY, 16000)
+        self._portaudio, self._script = portaudio, script
+
+    def blocks(self) -> Any:
+        """Yield what comes: each step of the script plays, and then reads (or not, in a stall)."""
+        sample, blocks = 0, self.source.blocks()
+        for what, seconds in self._script:
+            for _ in range(round(seconds / 0.05)):
+                count = (np.arange(sample, sample + 800) % 32000).astype(np.int16)
+                self._portaudio.streams[0].deliver(np.repeat(count[:, np.newaxis], 6, axis=1))
+                sample += 800
+                if what == "read":
+                    yield next(blocks)
+        while self.source.waiting_frames:
+            yield next(blocks)
+
+
+# Catches: a drop count that is off by a block, and samples that stand at another time afterwards.
+@pytest.mark.parametrize(("stall_s", "dropped"), [(5.0, 0), (9.95, 0), (15.0, 80800), (60.0, 800800)])
+def test_a_reader_that_stalls_loses_the_oldest_and_time_stays_right(
+    stall_s: float, dropped: int, portaudio: SimpleNamespace
+) -> None:
+    stalled = _Stalled(portaudio, [("read", 2.0), ("stall", stall_s), ("read", 2.0)])
+    position = lost = 0
+    for block in stalled.blocks():
+        position += stalled.source.lost_frames
+        lost += stalled.source.lost_frames
+        assert block[0, 0] == position % 32000
+        position += len(block)
+    # The queue holds ten seconds, and one block more came before the first was read again.
+    assert lost == dropped
+    assert position == round((4.0 + stall_s) * 16000)

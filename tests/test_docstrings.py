@@ -14,6 +14,8 @@ MODULES = [
     "asc_edge.window",
     "asc_edge.fusion",
     "asc_edge.audio.array",
+    "asc_edge.audio.verdicts",
+    "asc_edge.presence",
     "asc_edge.events",
 ]
 

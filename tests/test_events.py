@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.special import softmax
 
 from asc_edge.errors import ConfigError
 from asc_edge.events import Event, EventRules, EventTracker
+from asc_edge.false_events import count_false_events
 from asc_edge.pipeline import Decision
 
 LABELS = ("cooking", "eating", "working")
@@ -125,8 +127,92 @@ def test_a_change_is_told_within_a_quarter_of_a_minute() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"tau_s": 0.0}, {"enter": 0.3, "leave": 0.4}, {"enter": 0.45}, {"decisions": 0}, {"enter": 1.0}],
+    [
+        {"tau_s": 0.0},
+        {"enter": 0.3, "leave": 0.4},
+        {"enter": 0.45},
+        {"decisions": 0},
+        {"enter": 1.0},
+        {"min_duration_s": {"cooking": -1.0}},
+        {"min_duration_s": {"cooking": math.nan}},
+        {"unknown_below": 0.5},
+        {"unknown_below": -0.1},
+    ],
 )
-def test_impossible_rules_are_refused(values: dict[str, float]) -> None:
+def test_impossible_rules_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="event rules"):
         EventRules(**values)
+
+
+LONG = EventRules(tau_s=1e-3, min_duration_s={"cooking": 10.0})
+
+
+# Catches: a minimum that delays the time of the beginning, or that other activities have to keep.
+def test_a_minimum_duration_is_waited_for_and_dated_back() -> None:
+    assert _play([("cooking", 0.9)] * 10, LONG) == []
+    assert _play([("cooking", 0.9)] * 11, LONG) == [Event("cooking", 10.0)]
+    assert _play([("eating", 0.9)] * 3, LONG) == [Event("eating", 10.0)]
+
+
+# Catches: an end of something that was never told, and one that grows old while it is already leaving.
+def test_what_is_too_short_is_never_told() -> None:
+    low = [("cooking", 0.36)]
+    assert _play([("cooking", 0.9)] * 9 + low * 20, LONG) == []
+    script = [("cooking", 0.9)] * 9 + [("eating", 0.9)] * 5
+    assert _play(script, LONG) == [Event("eating", 19.0)]
+    tracker = EventTracker(LONG)
+    for t_s in range(10, 19):
+        tracker.update(_decision(float(t_s), _all_on("cooking", 0.9)))
+        assert tracker.going_on is None
+
+
+# Catches: a minimum that a dip between the thresholds starts anew.
+def test_a_dip_does_not_start_the_minimum_anew() -> None:
+    script = [("cooking", 0.9)] * 5 + [("cooking", 0.45)] * 3 + [("cooking", 0.9)] * 3
+    assert _play(script, LONG) == [Event("cooking", 10.0)]
+
+
+# Catches: an unknown that is said by default, of what is known, or of silence.
+def test_unknown_is_what_no_label_answers_to() -> None:
+    nothing_fits, rules = [("cooking", 0.34)] * 4, EventRules(tau_s=1e-3, unknown_below=0.38)
+    assert _play(nothing_fits) == []
+    assert _play(nothing_fits, rules) == [Event("unknown", 10.0)]
+    assert _play([("cooking", 0.45)] * 4, rules) == []
+    assert _play([("", 0.0)] * 4, rules) == []
+    assert _play([("cooking", 0.34)] * 4 + [("cooking", 0.9)] * 3, rules) == [
+        Event("unknown", 10.0),
+        Event("unknown", 10.0, 14.0),
+        Event("cooking", 14.0),
+    ]
+
+
+# Catches: silence that is told by default, and a dead microphone that is called silence.
+def test_silence_is_told_where_it_is_asked_for() -> None:
+    rules = EventRules(tau_s=1e-3, silent=True)
+    assert _play([("", 0.0)] * 5) == []
+    events = _play([("cooking", 0.9)] * 3 + [("", 0.0)] * 4 + [("cooking", 0.9)] * 3, rules)
+    assert [(event.activity, event.end_s) for event in events] == [
+        ("cooking", None),
+        ("cooking", 13.0),
+        ("silent", None),
+        ("silent", 17.0),
+        ("cooking", None),
+    ]
+    tracker = EventTracker(rules)
+    assert [tracker.update(_decision(float(t), None, "no_input")) for t in range(5)] == [[]] * 5
+
+
+# Catches: mistakes that aren't counted, what is no mistake counted, and a rate of another time.
+def test_false_events_are_counted_by_the_day() -> None:
+    labels = ("absence", "cooking")
+
+    def decision(t_s: float, p: float) -> Decision:
+        return _decision(t_s, {labels[0]: p, labels[1]: 1 - p})
+
+    script = [0.95] * 100 + [0.1] * 10 + [0.95] * 90
+    decisions = [decision(float(t), p) for t, p in enumerate(script)]
+    found = count_false_events(decisions, 1.0, SHARP)
+    assert (found.by_activity, found.heard_s, found.per_day) == ({"cooking": 1}, 200.0, 432.0)
+    assert count_false_events(decisions[:100], 1.0, SHARP).count == 0
+    with pytest.raises(ConfigError, match="no decisions"):
+        count_false_events([], 1.0)

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from asc_edge.audio.resample import resample
+from asc_edge.audio.supervisor import SupervisedSource
 from asc_edge.bundle import Bundle
 from asc_edge.errors import ChannelMapError, DeviceError
 from asc_edge.events import Event
-from asc_edge.monitor import Monitor
+from asc_edge.monitor import ChannelWatch, Monitor
 from asc_edge.pipeline import Decision, Pipeline
-from asc_edge.sinks import Session, Stats
+from asc_edge.presence import PresenceRules, PresenceTracker
+from asc_edge.sinks import Notice, Session, Stats
+from scripted_devices import Script, ScriptedLayer
 
 from tiny_system import LABELS, band_noise
 
@@ -57,6 +60,7 @@ class Recorder:
         self.sessions: list[Session] = []
         self.decisions: list[Decision] = []
         self.events: list[Event] = []
+        self.notices: list[Notice] = []
         self.all_stats: list[Stats] = []
 
     def start(self, session: Session) -> None:
@@ -67,6 +71,9 @@ class Recorder:
 
     def event(self, event: Event) -> None:
         self.events.append(event)
+
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
     def stats(self, stats: Stats) -> None:
         self.all_stats.append(stats)
@@ -248,3 +255,159 @@ def test_stop_while_working_lets_the_work_be_finished() -> None:
     monitor = Monitor(ScriptedSource(_blocks(3)), pipeline, [])
     assert monitor.run().duration_s == 0.1
     assert pipeline.log == [("decide", 1600)]
+
+
+def _microphone(script: Script, layer: ScriptedLayer) -> SupervisedSource:
+    return SupervisedSource("", 16000, (0, 1), layer=layer, clock=script.clock, sleep=script.sleep)
+
+
+# Catches: notices that never reach a sink, a gap that is told a third time, and time that is off afterwards.
+def test_an_outage_of_an_hour_has_two_notices_and_the_right_times(bundle: Bundle) -> None:
+    script = Script()
+    layer = ScriptedLayer(script, channels=2)
+    script.at(10.0, layer.unplug)
+    script.at(3610.0, layer.plug)
+    source, sink = _microphone(script, layer), Recorder()
+    source.start()
+    stats = Monitor(source, Pipeline(bundle, channels=2), [sink], duration_s=3640.0).run()
+    notices = [notice for notice in sink.notices if notice.kind != "channels"]
+    assert [notice.kind for notice in notices] == ["input_lost", "input_back"]
+    assert notices[0].t_s == pytest.approx(10.0, abs=0.2)
+    assert 3610.0 <= notices[1].t_s < 3615.0
+    times_s = [decision.t_s for decision in sink.decisions]
+    # None on audio from both sides of the outage: a whole window later.
+    assert not [t_s for t_s in times_s if notices[0].t_s < t_s < notices[1].t_s + 1.0]
+    assert times_s[-1] == pytest.approx(script.t_s, abs=0.6)
+    assert stats.duration_s == 3640.0
+    assert stats.lost_s == pytest.approx(notices[1].t_s - notices[0].t_s, abs=0.1)
+
+
+# Catches: a signal that waits for the microphone, and a last line that is lost with it.
+def test_stop_while_the_microphone_is_lost_ends_it(bundle: Bundle) -> None:
+    script = Script()
+    layer = ScriptedLayer(script, channels=2)
+    script.at(5.0, layer.unplug)
+    source, sink = _microphone(script, layer), Recorder()
+    monitor = Monitor(source, Pipeline(bundle, channels=2), [sink])
+    script.at(100.0, monitor.stop)
+    stats = monitor.run()
+    assert script.t_s == 100.0
+    assert sink.all_stats == [stats]
+    assert sink.notices[-1].kind == "input_lost"
+    assert not any(capture.is_open for capture in layer.captures)
+
+
+# Catches: a line that a signal tears apart because the source speaks while it is waited for.
+def test_stop_while_a_notice_is_written_lets_it_be_finished() -> None:
+    class Slow(Recorder):
+        def notice(self, notice: Notice) -> None:
+            monitor.stop()
+            super().notice(notice)
+
+    def speak(source: ScriptedSource, number: int) -> None:
+        if number == 1:
+            assert source.on_notice is not None
+            source.on_notice(Notice("input_lost", 0.1, "gone"))
+            raise AssertionError("the wait went on")
+
+    sinks = [Slow(), Recorder()]
+    monitor = Monitor(ScriptedSource(_blocks(3), before=speak), RecordingPipeline(), sinks)
+    assert monitor.run().duration_s == 0.1
+    assert all([notice.text for notice in sink.notices] == ["gone"] for sink in sinks)
+
+
+# Catches: a gap that isn't marked, one marked although the window bridges it, and drops that aren't counted.
+@pytest.mark.parametrize(("frames", "notices"), [(8000, 0), (8001, 1), (80000, 1)])
+def test_a_gap_longer_than_the_window_bridges_is_marked(frames: int, notices: int, bundle: Bundle) -> None:
+    samples = band_noise("mid", 8.0)[:, np.newaxis]
+
+    def lose(source: ScriptedSource, number: int) -> None:
+        source.lost_frames = frames if number == 40 else 0
+        source.overruns += number == 40
+
+    sink = Recorder()
+    blocks = [samples[start : start + 1600] for start in range(0, len(samples), 1600)]
+    source = ScriptedSource(blocks, live=True, before=lose)
+    stats = Monitor(source, Pipeline(bundle), [sink]).run()
+    assert [notice.kind for notice in sink.notices] == ["gap"] * notices
+    if notices:
+        assert sink.notices[0].t_s == 4.0
+        assert sink.notices[0].details == {"gap_s": round(frames / 16000, 3)}
+        after = [decision.t_s for decision in sink.decisions if decision.t_s > 4.0]
+        assert after[0] == pytest.approx(4.0 + frames / 16000 + 1.0)
+    assert stats.lost_s == round(frames / 16000, 6)
+    assert stats.duration_s == round(8.0 + frames / 16000, 6)
+    # Every decision that fell due was made or counted, but for those that the new window waited for.
+    assert stats.decisions + stats.skipped == len(sink.decisions) + (frames // 8000)
+
+
+# Catches: time that drifts by a rounding at every loss.
+def test_many_small_losses_do_not_add_up() -> None:
+    def lose(source: ScriptedSource, number: int) -> None:
+        source.lost_frames = 1 if number else 0
+
+    pipeline = RecordingPipeline()
+    source = ScriptedSource(_blocks(301, frames=100), rate=48000, live=True, before=lose)
+    Monitor(source, pipeline, []).run()
+    assert sum(count for act, count in pipeline.log if act == "skip") == 100
+
+
+# Catches: the end of the sound before a gap that comes out of the resampler after it.
+def test_a_gap_flushes_the_resampler(rng: np.random.Generator) -> None:
+    before, after = rng.uniform(-0.5, 0.5, (2, 24000, 1)).astype(np.float32)
+
+    def lose(source: ScriptedSource, number: int) -> None:
+        source.lost_frames = 48000 if number == 1 else 0
+
+    pipeline = RecordingPipeline(channels=1)
+    Monitor(ScriptedSource([before, after], rate=48000, live=True, before=lose), pipeline, []).run()
+    at = pipeline.log.index(("skip", 16000))
+    # A block that is heard stands in both lists.
+    heard = np.concatenate(pipeline.heard[:at])
+    np.testing.assert_array_equal(heard, resample(before, 48000, 16000))
+    np.testing.assert_array_equal(np.concatenate(pipeline.heard[at:]), resample(after, 48000, 16000))
+
+
+def _health(*verdicts: str, t_s: float = 1.0) -> Decision:
+    return Decision(t_s, None, {}, "no_input", verdicts, 1.0)
+
+
+# Catches: a notice at each decision, one for a moment's trouble, and channels called by other numbers.
+def test_a_channel_is_told_once_its_health_has_changed_for_good() -> None:
+    watch = ChannelWatch([2, 3])
+    script = ["ok", "dead", "dead", "ok", "dead", "clipped", "dead", "dead", "dead", "dead", "ok", "ok", "ok"]
+    told = [watch.update(_health("ok", verdict, t_s=float(t))) for t, verdict in enumerate(script)]
+    notices = [notice for notice in told if notice is not None]
+    assert [notice.t_s for notice in notices] == [8.0, 12.0]
+    assert notices[0].text == "channel 3 is dead, was ok"
+    assert notices[0].details == {"channels": {"2": "ok", "3": "dead"}}
+    assert notices[1].text == "channel 3 is ok, was dead"
+
+
+def test_channels_are_told_to_the_sinks_by_the_devices_numbers(bundle: Bundle) -> None:
+    samples = np.zeros((6 * 16000, 3), np.float32)
+    samples[:, 1] = band_noise("mid", 6.0)
+    sink = Recorder()
+    Monitor(ScriptedSource([samples]), Pipeline(bundle, channels=2), [sink], channel_map=(1, 2)).run()
+    assert [notice.text for notice in sink.notices] == ["channel 3 is dead, was ok"]
+    assert sink.notices[0].t_s == 2.0
+
+
+# Catches: presence that is watched and never told.
+def test_presence_reaches_the_sinks(bundle: Bundle) -> None:
+    sink = Recorder()
+    source = ScriptedSource([band_noise("mid", 6.0)[:, np.newaxis]])
+    presence = PresenceTracker(PresenceRules())
+    Monitor(source, Pipeline(bundle), [sink], presence=presence).run()
+    assert Event("presence", 1.0) in sink.events
+
+
+# Catches: a session that seems to begin when the model was loaded, although the microphone heard before.
+def test_a_session_starts_with_its_first_sample() -> None:
+    sinks = [Recorder(), Recorder()]
+    for sink, waiting in zip(sinks, (0, 160000), strict=True):
+        source = ScriptedSource(_blocks(1), live=True)
+        source.waiting_frames = waiting
+        Monitor(source, RecordingPipeline(), [sink]).run()
+    started = [sink.sessions[0].started for sink in sinks]
+    assert (started[0] - started[1]).total_seconds() == pytest.approx(10.0, abs=2.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,7 +95,7 @@ def test_a_microphone_that_falls_silent_ends_it(
     microphone: FakeMicrophone, clip: np.ndarray, tiny_bundle: Path
 ) -> None:
     """Catches a stop() that waits for ever for a dead device, and a runner that goes on without one."""
-    with _start(microphone, tiny_bundle) as process:
+    with _start(microphone, tiny_bundle, "--no-wait") as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         microphone.play(clip[: 2 * RATE_HZ])
@@ -126,3 +128,54 @@ def test_more_channels_than_the_device_has(microphone: FakeMicrophone, tiny_bund
         *("listen", "--device", NAME, "--channels", "1,40", "--bundle", tiny_bundle), env=microphone.env
     )
     assert_one_line_error(done, 2, "has 32 channels, the channel map asks for 40")
+
+
+_SUPERVISED = """
+import json, sys, time
+from asc_edge.audio.input_settings import InputSettings
+from asc_edge.audio.supervisor import open_microphone
+from asc_edge.sinks import Notice
+
+def say(notice):
+    print(json.dumps([notice.kind, time.monotonic(), position / 16000]), flush=True)
+
+position = 0
+source = open_microphone(InputSettings(device=sys.argv[1], channels="1,2,3,4"), 16000, say)
+print(json.dumps(["open", time.monotonic(), 0.0]), flush=True)
+for block in source.blocks():
+    position += source.lost_frames + len(block)
+    if source.lost_frames or position == len(block):
+        print(json.dumps(["heard", time.monotonic(), position / 16000]), flush=True)
+    if len(sys.argv) > 2 and position > 16000 * float(sys.argv[2]):
+        break
+source.close()
+print(json.dumps(["closed", time.monotonic(), position / 16000]), flush=True)
+"""
+
+
+# Catches: a stream whose callbacks stopped and that is closed for ever; a PortAudio that does not find the
+# device again; and time that stood still.
+def test_a_microphone_that_comes_back_is_heard_again(microphone: FakeMicrophone, clip: np.ndarray) -> None:
+    command = [sys.executable, "-c", _SUPERVISED, NAME, "9"]
+    with subprocess.Popen(
+        command, env=environment(microphone.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [json.loads(process.stdout.readline())]
+        microphone.play(clip[: 2 * RATE_HZ]).join()
+        stopped_s = time.monotonic()
+        while lines[-1][0] != "input_lost":
+            lines.append(json.loads(process.stdout.readline()))
+        noticed_s = time.monotonic()
+        time.sleep(2.0)
+        back_s = time.monotonic()
+        microphone.play(np.tile(clip, (3, 1)))
+        rest, errors = process.communicate(timeout=60)
+    lines += [json.loads(line) for line in rest.splitlines()]
+    assert (process.returncode, errors) == (0, "")
+    assert noticed_s - stopped_s < 5.0
+    assert [line[0] for line in lines] == ["open", "heard", "input_lost", "input_back", "heard", "closed"]
+    first, again = (line for line in lines if line[0] == "heard")
+    assert again[1] - back_s < 10.0
+    # Counted samples and the clock agree on how long it was.
+    assert again[2] - first[2] == pytest.approx(again[1] - first[1], abs=0.5)

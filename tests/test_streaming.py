@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from asc_edge import Bundle, Pipeline
+from asc_edge.audio.verdicts import ChannelJudge
 from asc_edge.errors import EngineError
 from asc_edge.manifest import StreamSpec
 from asc_edge.pipeline import Decision
@@ -125,8 +126,10 @@ def test_a_hop_costs_its_new_columns(bundle: Bundle, rng: np.random.Generator) -
     ("out", "catching_up"), [(1, 2 * HOP_COLUMNS), (2, 3 * HOP_COLUMNS), (3, 20), (6, 20)]
 )
 def test_a_channel_that_comes_back_catches_up(
-    bundle: Bundle, out: int, catching_up: int, rng: np.random.Generator
+    bundle: Bundle, out: int, catching_up: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A judge without memory lets a channel vote again at once, after any number of decisions.
+    monkeypatch.setattr(ChannelJudge, "judge", lambda self, t_s, status, measured: tuple(status))
     clip = lively_noise(rng, 2 * WINDOW + (out + 4) * HOP, 2)
     # Constant for more than a whole window: it has no vote in the decisions that hear nothing else of it.
     clip[WINDOW : 2 * WINDOW + (out - 1) * HOP + HOP // 2, 1] = 0.1

@@ -31,6 +31,10 @@ if [ "$wing" = dev ]; then
   need doctest-dev test -f /usr/include/doctest/doctest.h
   need pulseaudio command -v pulseaudio
   need pulseaudio-utils command -v pactl
+  need mosquitto command -v mosquitto
+  need chromium command -v chromium
+  need systemd command -v systemd-analyze
+  need openssl command -v openssl
   need libasound2-plugins sh -c 'ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
 fi
 

@@ -46,6 +46,10 @@ class DeviceNotFoundError(UsageError):
     """No microphone answers to this index, name or identity."""
 
 
+class AmbiguousDeviceError(DeviceNotFoundError):
+    """More than one microphone answers to this name or identity: no waiting will help."""
+
+
 class DeviceError(AscEdgeError):
     """A microphone could not be opened, or stopped while it was being read."""
 
@@ -60,3 +64,27 @@ class EngineError(AscEdgeError):
 
 class BenchError(AscEdgeError):
     """Something stopped a measurement, so that there are no figures."""
+
+
+class WebError(UsageError):
+    """The web page can't be served: its address is taken, or what serves it is not installed."""
+
+
+class MqttMissingError(AscEdgeError):
+    """Something is to go to an MQTT broker, and no MQTT client is installed."""
+
+
+class BrokerError(AscEdgeError):
+    """The MQTT broker can't be reached, or refuses."""
+
+
+class HistoryError(AscEdgeError):
+    """The history can't be opened, read or written."""
+
+
+class ReportError(AscEdgeError):
+    """A report can't be drawn."""
+
+
+class ServiceError(AscEdgeError):
+    """The service could not be installed, removed or asked."""

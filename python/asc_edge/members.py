@@ -20,6 +20,8 @@ __all__ = ["HeardFrontEnd", "Member", "needs_samples", "silence_front_end"]
 
 # The paper's window, for bundles that have no front end in dB.
 _SILENCE_WINDOW_S = 0.32
+# No cell lies this far below another one: the floor of the logarithm is at -160 dB.
+_DEEPEST_DB = -300.0
 
 
 class HeardFrontEnd:
@@ -48,7 +50,10 @@ class HeardFrontEnd:
         samples: SampleRing | None,
     ) -> None:
         self.config = config
+        self.channels = channels
         self.frames = config.frames(window_samples)
+        # Frames of the stream since the start, or since it was emptied.
+        self.heard = 0
         self.window: FrameWindow | None = None
         self.ring: FrameRing | None = None
         self._samples = samples if needs_samples(config, inputs) else None
@@ -72,6 +77,7 @@ class HeardFrontEnd:
         if self._stream is None:
             return
         frames = self._stream.push(piece)
+        self.heard += len(frames)
         if self.window is not None:
             self.window.push(frames)
         if self.ring is not None:
@@ -84,6 +90,7 @@ class HeardFrontEnd:
         for kept in (self.window, self.ring):
             if kept is not None:
                 kept.clear()
+        self.heard = 0
         self._anew = None
 
     def peaks(self) -> NDArray[np.float32]:
@@ -92,6 +99,14 @@ class HeardFrontEnd:
             return self.window.peak_db()
         assert self.ring is not None
         return self.ring.peaks()
+
+    def newest(self, count: int) -> NDArray[np.float32]:
+        """The last frames of a full window that is streamed, in dB: ``(channels, mels, count)``."""
+        if self.ring is not None:
+            return self.ring.last(count)
+        assert self.window is not None
+        below_peak = _DEEPEST_DB * (1.0 - self.window.picture(_DEEPEST_DB)[:, :, self.frames - count :])
+        return self.window.peak_db()[:, np.newaxis, np.newaxis] + below_peak
 
     def network_input(
         self, spec: MemberSpec, voters: Sequence[int], colours: NDArray[np.uint8] | None = None

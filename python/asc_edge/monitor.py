@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from asc_edge.audio.channels import select_channels, take_channels
@@ -11,8 +12,13 @@ from asc_edge.audio.samples import Samples
 from asc_edge.audio.sources import Source
 from asc_edge.bundle import Bundle
 from asc_edge.events import EventTracker
-from asc_edge.pipeline import Decision
-from asc_edge.sinks import Session, Sink, Stats
+from asc_edge.glimpse import Glimpse, TakesGlimpses
+from asc_edge.pipeline import MAX_BRIDGED_GAP_S, Decision
+from asc_edge.presence import PresenceTracker
+from asc_edge.sinks import Notice, Session, Sink, Stats, utc_now
+
+# A verdict that has held for so many decisions in a row is told.
+CHANNEL_DECISIONS = 3
 
 
 class Decider(Protocol):
@@ -28,6 +34,38 @@ class Decider(Protocol):
     def push(self, block: Samples, *, decide: bool = True) -> list[Decision]: ...
 
     def skip(self, samples: int) -> None: ...
+
+    def glimpse(self) -> Glimpse: ...
+
+
+class ChannelWatch:
+    """Notices that the health of a channel has changed, once it has stayed so for a few decisions.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        What the channels are called, in order.
+    """
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = tuple(numbers)
+        self._told = ["ok"] * len(self._numbers)
+        self._last = list(self._told)
+        self._runs = [0] * len(self._numbers)
+
+    def update(self, decision: Decision) -> Notice | None:
+        """What to tell of the channels after this decision, if anything."""
+        changed: list[str] = []
+        for index, (number, verdict) in enumerate(zip(self._numbers, decision.channels, strict=True)):
+            self._runs[index] = self._runs[index] + 1 if verdict == self._last[index] else 1
+            self._last[index] = verdict
+            if verdict != self._told[index] and self._runs[index] >= CHANNEL_DECISIONS:
+                changed.append(f"{number} is {verdict}, was {self._told[index]}")
+                self._told[index] = verdict
+        if not changed:
+            return None
+        told = {str(number): verdict for number, verdict in zip(self._numbers, self._told, strict=True)}
+        return Notice("channels", decision.t_s, f"channel {'; channel '.join(changed)}", {"channels": told})
 
 
 class _Stopped(BaseException):
@@ -48,6 +86,8 @@ class Monitor:
     duration_s : float, optional
         How much audio to hear.
     tracker : EventTracker, optional
+    presence : PresenceTracker, optional
+        Its events reach the sinks among the others.
 
     Raises
     ------
@@ -66,19 +106,25 @@ class Monitor:
         channel_map: Sequence[int] | None = None,
         duration_s: float | None = None,
         tracker: EventTracker | None = None,
+        presence: PresenceTracker | None = None,
     ) -> None:
         self._source = source
         self._pipeline = pipeline
         self._sinks = sinks
         self._channels = select_channels(channel_map, source.channels, source.name)
         self._all_channels = self._channels == tuple(range(source.channels))
-        self._resampler = StreamResampler(source.sample_rate_hz, pipeline.sample_rate_hz, len(self._channels))
+        self._resampler = self._new_resampler()
         rate = source.sample_rate_hz
         self._frames_left = None if duration_s is None else round(duration_s * rate)
         self._hop_frames = pipeline.hop_s * rate
         self._tracker = tracker or EventTracker()
+        self._presence = presence
+        self._channel_watch = ChannelWatch([index + 1 for index in self._channels])
         self._frames_heard = 0
         self._frames_lost = 0
+        self._samples_skipped = 0
+        self._gap_is_told = False
+        source.on_notice = self._pass_on
         self._stopped = False
         self._waiting = False
 
@@ -124,8 +170,15 @@ class Monitor:
             duration_s=round(self._frames_heard / rate, 6),
         )
 
+    def _new_resampler(self) -> StreamResampler:
+        return StreamResampler(
+            self._source.sample_rate_hz, self._pipeline.sample_rate_hz, len(self._channels)
+        )
+
     def _session(self) -> Session:
         bundle = self._pipeline.bundle
+        # A microphone has been heard since it was opened; what waits already is the beginning.
+        waiting_s = self._source.waiting_frames / self._source.sample_rate_hz if self._source.live else 0.0
         return Session(
             bundle=bundle.name,
             bundle_version=bundle.version,
@@ -136,7 +189,23 @@ class Monitor:
             sample_rate_hz=self._pipeline.sample_rate_hz,
             window_s=bundle.window_s,
             hop_s=self._pipeline.hop_s,
+            started=utc_now() - timedelta(seconds=waiting_s),
         )
+
+    def _pass_on(self, notice: Notice) -> None:
+        """Tell the sinks what the source has to say, which it does while it is waited for."""
+        # A signal may break into the wait, but not into the lines that are written meanwhile.
+        waiting, self._waiting = self._waiting, False
+        # How long it was away is said by then, and needn't be said again.
+        self._gap_is_told |= notice.kind == "input_back"
+        self._tell(notice)
+        self._waiting = waiting
+        if waiting and self._stopped:
+            raise _Stopped
+
+    def _tell(self, notice: Notice) -> None:
+        for sink in self._sinks:
+            sink.notice(notice)
 
     def _listen(self) -> None:
         blocks = iter(self._source.blocks())
@@ -167,20 +236,44 @@ class Monitor:
 
     def _account_for_loss(self, frames: int) -> None:
         """Let the pipeline's time go on over frames that never came."""
+        gap_is_told, self._gap_is_told = self._gap_is_told, False
         if frames == 0:
             return
+        rate = self._source.sample_rate_hz
+        gap_s = frames / rate
+        if gap_s > MAX_BRIDGED_GAP_S:
+            # What is still inside the filter belongs to the time before.
+            self._push(self._resampler.flush(), decide=True)
+            self._resampler = self._new_resampler()
+            if not gap_is_told:
+                text = f"{gap_s:.1f} s of audio are missing"
+                self._tell(Notice("gap", self._frames_heard / rate, text, {"gap_s": round(gap_s, 3)}))
         self._frames_lost += frames
         self._frames_heard += frames
         if self._frames_left is not None:
             self._frames_left -= frames
-        self._pipeline.skip(round(frames * self._pipeline.sample_rate_hz / self._source.sample_rate_hz))
+        # Rounded as a whole, so that many small losses don't add up to a drift.
+        skipped = round(self._frames_lost * self._pipeline.sample_rate_hz / rate)
+        self._pipeline.skip(skipped - self._samples_skipped)
+        self._samples_skipped = skipped
 
     def _push(self, block: Samples, *, decide: bool) -> None:
         if len(block) == 0:
             return
-        for decision in self._pipeline.push(block, decide=decide):
+        decisions = self._pipeline.push(block, decide=decide)
+        for decision in decisions:
             events = self._tracker.update(decision)
+            if self._presence is not None:
+                events += self._presence.update(decision)
             for sink in self._sinks:
                 sink.decision(decision)
                 for event in events:
                     sink.event(event)
+            notice = self._channel_watch.update(decision)
+            if notice is not None:
+                self._tell(notice)
+        viewers = [sink for sink in self._sinks if isinstance(sink, TakesGlimpses)] if decisions else []
+        if viewers:
+            glimpse = self._pipeline.glimpse()
+            for viewer in viewers:
+                viewer.glimpse(glimpse)

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asc_edge.assembly import assemble
-from asc_edge.audio.array import ArrayHealth, ChannelStatus
+from asc_edge.audio.array import ArrayHealth
 from asc_edge.audio.samples import Samples
+from asc_edge.audio.verdicts import ChannelJudge, Verdict, voters
 from asc_edge.bundle import Bundle
 from asc_edge.engines import Engine
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
+from asc_edge.glimpse import CoarseFrames, Glimpse
 from asc_edge.streaming import StreamReport
 
 State = Literal["ok", "silent", "no_input"]
@@ -44,7 +46,8 @@ class Decision:
         ``silent``: nothing in the window rises above the bundle's silence level. ``no_input``: no channel
         of the array delivers anything that could be sound.
     channels : tuple of str
-        Health of every channel, in order. Only healthy channels voted; where there was none, clipped ones.
+        Health of every channel, in order (:mod:`asc_edge.audio.verdicts`). Only healthy channels voted; where
+        there was none, the least bad.
     latency_ms : float
         Time the decision took, from picture to posterior.
     members : dict of str to tuple of float
@@ -78,7 +81,7 @@ class Pipeline:
     Attributes
     ----------
     decisions, skipped : int
-        Decisions made, and decisions that fell due while ``decide=False``.
+        Decisions made, and decisions that fell due while ``decide=False`` or in lost audio.
 
     Raises
     ------
@@ -121,6 +124,8 @@ class Pipeline:
             cache=cache,
         )
         self._health = ArrayHealth(channels, rate, bundle.window_s)
+        self._coarse = CoarseFrames(self._system.silence)
+        self._judge = ChannelJudge(channels, bundle.window_s)
         self.decisions = 0
         self.skipped = 0
         self._position = 0
@@ -167,12 +172,29 @@ class Pipeline:
             start += len(piece)
             if self._position == self._next_due:
                 self._next_due += self._hop_samples
+                # Also where no decision is made, so that the next one knows how long a fault has been over.
+                verdicts = self._judge_channels()
                 if decide:
                     self.decisions += 1
-                    due.append(self._decide())
+                    due.append(self._decide(verdicts))
                 else:
                     self.skipped += 1
         return due
+
+    def glimpse(self) -> Glimpse:
+        """What may be shown of the sound since the last glimpse."""
+        cells_db = self._coarse.take()
+        t_s = self._position / self.sample_rate_hz
+        return Glimpse(
+            t_s=t_s,
+            level_db=tuple(channel.rms_db for channel in self._health.statistics().channels),
+            status=self._health.status(),
+            cells_db=cells_db,
+            end_s=t_s - self._coarse.waiting_s,
+            column_s=self._coarse.column_s,
+            bands_hz=self._coarse.bands_hz,
+            skipped=self.skipped,
+        )
 
     def skip(self, samples: int) -> None:
         """Account for samples that were lost: time goes on, and a gap over 0.5 s empties the window.
@@ -184,6 +206,8 @@ class Pipeline:
         """
         self._position += samples
         if samples > MAX_BRIDGED_GAP_S * self.sample_rate_hz:
+            if self._system.full:
+                self.skipped += max(0, 1 + (self._position - self._next_due) // self._hop_samples)
             self._empty()
             self._next_due = self._position + self._window_samples
         elif not self._system.full:
@@ -205,6 +229,11 @@ class Pipeline:
     def _empty(self) -> None:
         self._system.clear()
         self._health = ArrayHealth(self.channels, self.sample_rate_hz, self.bundle.window_s)
+        self._judge = ChannelJudge(self.channels, self.bundle.window_s)
+
+    def _judge_channels(self) -> tuple[Verdict, ...]:
+        t_s = self._position / self.sample_rate_hz
+        return self._judge.judge(t_s, self._health.status(), self._health.statistics())
 
     def _check(self, block: Samples) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
@@ -223,19 +252,18 @@ class Pipeline:
             front_end.push(piece)
         self._position += len(piece)
 
-    def _decide(self) -> Decision:
+    def _decide(self, channels: tuple[Verdict, ...]) -> Decision:
         start = time.perf_counter()
-        channels = self._health.status()
-        voters = _voters(channels)
+        voting = voters(channels)
         state: State = "ok"
         posterior: dict[str, float] = {}
         outputs: dict[str, NDArray[np.float64]] = {}
-        if not voters:
+        if not voting:
             state = "no_input"
-        elif self._is_silent(voters):
+        elif self._is_silent(voting):
             state = "silent"
         else:
-            outputs = {member.spec.name: member.outputs(voters) for member in self._system.members}
+            outputs = {member.spec.name: member.outputs(voting) for member in self._system.members}
             stacked = np.concatenate(list(outputs.values()))[np.newaxis]
             values = self.bundle.fusion.predict_proba(stacked)[0]
             posterior = dict(zip(self.bundle.labels, values.tolist(), strict=True))
@@ -249,19 +277,9 @@ class Pipeline:
             members={name: tuple(values.tolist()) for name, values in outputs.items()},
         )
 
-    def _is_silent(self, voters: Sequence[int]) -> bool:
+    def _is_silent(self, voting: Sequence[int]) -> bool:
         """Whether no voting channel has a cell above the bundle's level, in dB re a full-scale sine."""
-        return float(np.max(self._system.silence.peaks()[list(voters)])) < self.bundle.silence_db
-
-
-def _voters(channels: Sequence[ChannelStatus]) -> list[int]:
-    """The channels that vote: the healthy ones, or where there is none, those that are no worse than clipped.
-
-    A clipped channel beside a clean one is a fault of its microphone; a whole array that clips is a loud
-    room, and a loud vacuum cleaner is still one.
-    """
-    healthy = [index for index, status in enumerate(channels) if status == "ok"]
-    return healthy or [index for index, status in enumerate(channels) if status == "clipped"]
+        return float(np.max(self._system.silence.peaks()[list(voting)])) < self.bundle.silence_db
 
 
 def fit_to_window(samples: Samples, window_samples: int) -> Samples:

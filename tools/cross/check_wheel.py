@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 # Where the packages lie in the sources, as in [tool.scikit-build] of pyproject.toml.
 PACKAGES = ("python/asc_edge", "tools/asc_edge_train")
 BUNDLE = "asc_edge/bundles/home.ascb"
-SUFFIXES = {".py", ".pyi", ".typed", ".toml", ".css", ".ascb"}
+SUFFIXES = {".py", ".pyi", ".typed", ".toml", ".css", ".html", ".js", ".svg", ".ascb"}
 METADATA = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
 # e_machine, section "ELF header" of the ELF specification and of its processor supplements.
 MACHINES = {"x86_64": 62, "aarch64": 183}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asc_edge.audio.samples import Samples
 from asc_edge.audio.sources import BLOCK_S, Pace
+from asc_edge.notices import Notice
 
 SAMPLE_RATE_HZ = 16000
 CHANNELS = 4
@@ -55,6 +56,7 @@ class DemoSource:
     channels = CHANNELS
     overruns = 0
     lost_frames = 0
+    on_notice: Callable[[Notice], None] | None = None
 
     def __init__(self, *, realtime: bool = True) -> None:
         self._pace = Pace(SAMPLE_RATE_HZ) if realtime else None

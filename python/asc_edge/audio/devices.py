@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asc_edge.audio.identity import stable_id
-from asc_edge.errors import DeviceError, DeviceNotFoundError
+from asc_edge.errors import AmbiguousDeviceError, DeviceError, DeviceNotFoundError
 
 # A sound server mixes to any number of channels that is asked for: more inputs than this aren't microphones.
 MOST_REAL_INPUTS = 16
@@ -77,6 +77,25 @@ def list_devices(root: Path = Path("/")) -> list[InputDevice]:
         raise DeviceError(f"PortAudio can't list the microphones: {error}") from None
 
 
+def refresh_devices() -> None:
+    """Make PortAudio look again which devices there are. It ends every stream: call it when none is open.
+
+    Raises
+    ------
+    DeviceError
+        When PortAudio isn't installed, or doesn't come back.
+    """
+    sounddevice = load_sounddevice()
+    # There is no public way: PortAudio looks once, when it is initialised.
+    with quiet_libraries():
+        with suppress(sounddevice.PortAudioError):
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(f"PortAudio can't start: {error}") from None
+
+
 def resolve_device(selector: int | str | None, devices: Sequence[InputDevice]) -> InputDevice:
     """Find the input that is meant.
 
@@ -90,7 +109,9 @@ def resolve_device(selector: int | str | None, devices: Sequence[InputDevice]) -
     Raises
     ------
     DeviceNotFoundError
-        When there is no such input, or more than one.
+        When there is no such input.
+    AmbiguousDeviceError
+        When there is more than one.
     """
     if not devices:
         raise DeviceNotFoundError("no microphone found; plug one in, or try: asc-edge listen --demo")
@@ -111,7 +132,7 @@ def resolve_device(selector: int | str | None, devices: Sequence[InputDevice]) -
             return match[0]
         if match:
             numbers = ", ".join(str(device.index) for device in match)
-            raise DeviceNotFoundError(
+            raise AmbiguousDeviceError(
                 f"{text!r} could be any of the input devices {numbers}; {_what_there_is(match)}"
             )
     raise DeviceNotFoundError(f"no input device answers to {text!r}; {_what_there_is(devices)}")

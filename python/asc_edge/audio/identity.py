@@ -42,6 +42,29 @@ def stable_id(name: str, root: Path = Path("/")) -> str:
     return f"alsa:{card_id}{suffix}" if card_id else f"name:{name}"
 
 
+def is_plugged_in(identity: str, root: Path = Path("/")) -> bool:
+    """Whether the card that an identity names may be there, asked of the kernel, which costs next to nothing.
+
+    Parameters
+    ----------
+    identity : str
+        A stable id.
+    root : Path
+        Where ``proc`` and ``sys`` are mounted.
+
+    Returns
+    -------
+    bool
+        False only for a card that surely isn't there; what is no card can't be told.
+    """
+    asound = root / "proc" / "asound"
+    if not identity.startswith(("usb-id:", "alsa:")) or not asound.is_dir():
+        return True
+    wanted = identity.partition(",")[0]
+    cards = (folder.name.removeprefix("card") for folder in asound.glob("card*"))
+    return any(stable_id(f"(hw:{card},0)", root) == wanted for card in cards if card.isdigit())
+
+
 def _usb_device(root: Path, card: int) -> Path:
     """Folder of the USB device whose interface is the card."""
     interface = root / "sys" / "class" / "sound" / f"card{card}" / "device"

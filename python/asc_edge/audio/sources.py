@@ -12,6 +12,7 @@ from asc_edge.audio.files import check_finite, open_audio, read_block, truncated
 from asc_edge.audio.samples import Samples
 from asc_edge.audio.wav import HeaderCutOffError, NotWavError, WavHeader, decode, read_wav_header
 from asc_edge.errors import AudioFileError
+from asc_edge.notices import Notice
 
 BLOCK_S = 0.1
 
@@ -35,7 +36,11 @@ class Source(Protocol):
         How often something was lost so far.
     waiting_frames : int
         Frames that are there already but not yet yielded.
+    on_notice : callable or None
+        Told what happens to the source, where more can happen to it than an end; who listens sets it.
     """
+
+    on_notice: Callable[[Notice], None] | None
 
     @property
     def name(self) -> str: ...
@@ -122,6 +127,7 @@ class FileSource:
 
     overruns = 0
     lost_frames = 0
+    on_notice: Callable[[Notice], None] | None = None
 
     def __init__(self, path: str | os.PathLike[str], *, realtime: bool = False) -> None:
         self._sound = open_audio(path)
@@ -180,6 +186,7 @@ class StdinSource:
     overruns = 0
     lost_frames = 0
     waiting_frames = 0
+    on_notice: Callable[[Notice], None] | None = None
     name = "standard input"
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asc_edge.cli.options import add_command
 
 if TYPE_CHECKING:
+    from asc_edge.audio.channel_presets import ChannelPreset
     from asc_edge.audio.devices import InputDevice
 
 _EXAMPLES = """\
@@ -25,15 +26,22 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from asc_edge.audio.channel_presets import suggest_preset
     from asc_edge.audio.devices import list_devices
 
     devices = list_devices()
+    presets = [suggest_preset(device) for device in devices]
     if args.json:
         import json
 
-        print(json.dumps([asdict(device) for device in devices], indent=2))
+        names = [None if preset is None else preset.name for preset in presets]
+        listed = [{**asdict(device), "preset": name} for device, name in zip(devices, names, strict=True)]
+        print(json.dumps(listed, indent=2))
     elif devices:
         print("\n".join(_table(devices)))
+        for device, preset in zip(devices, presets, strict=True):
+            if preset is not None:
+                print(f"\n{_advice(device, preset)}")
     else:
         print("no microphone found; plug one in, or try: asc-edge listen --demo")
     return 0
@@ -55,3 +63,12 @@ def _table(devices: list[InputDevice]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [line.rstrip() for line in lines]
+
+
+def _advice(device: InputDevice, preset: ChannelPreset) -> str:
+    """Which channels of a known array to listen to."""
+    note = f" ({preset.note})" if preset.note else ""
+    return (
+        f"{device.index} is {preset.title}; preset {preset.name}{note}:\n"
+        f"  asc-edge listen --device {device.stable_id} --channels {preset.channels_text}"
+    )

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from asc_edge.cli import bench, bundle, classify, devices, listen
+from asc_edge.cli import bench, bundle, classify, config, devices, fleet, history, listen, service
+from asc_edge.cli import report as day_report
 from asc_edge.cli.options import forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError
 
@@ -19,6 +20,8 @@ _EXAMPLES = """\
   asc-edge listen --device usb-id:2886:0018
   asc-edge classify kitchen.wav
   asc-edge bench                       how fast decisions are on this machine
+  asc-edge config init                 everything that can be set, in a file
+  asc-edge service install             listen from now on, also after a reboot
 """
 
 
@@ -64,6 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("asc-edge", _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (devices, listen, classify, bundle, bench):
+    for module in (devices, listen, classify, config, service, history, day_report, fleet, bundle, bench):
         module.add_parser(commands)
     return parser

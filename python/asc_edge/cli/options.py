@@ -71,12 +71,21 @@ def add_command(commands: Any, name: str, summary: str, examples: str) -> argpar
     return parser
 
 
-def add_bundle_option(parser: argparse.ArgumentParser) -> None:
+def add_bundle_option(parser: argparse.ArgumentParser, default: str | None = DEFAULT_BUNDLE) -> None:
+    """``--bundle``; a command that reads a configuration wants to know whether it was given: default None."""
     parser.add_argument(
         "--bundle",
-        default=DEFAULT_BUNDLE,
+        default=default,
         metavar="FILE",
-        help="the trained system: a path, or the name of a built-in one (default: %(default)s)",
+        help=f"the trained system: a path, or the name of a built-in one (default: {DEFAULT_BUNDLE})",
+    )
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="default: $ASC_EDGE_CONFIG, ~/.config/asc-edge/config.toml, /etc/asc-edge/config.toml",
     )
 
 
@@ -109,6 +118,19 @@ def positive_number(text: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
+
+
+def host_and_port(text: str) -> tuple[str, int | None]:
+    """Argument type: ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; None for a port that isn't given."""
+    host, colon, digits = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.endswith("]")):
+        # No port: a name, an address, or an IPv6 address without its brackets.
+        host, digits = text, ""
+    host = host.removeprefix("[").removesuffix("]")
+    port = int(digits) if digits.isascii() and digits.isdecimal() else 0
+    if not host or (colon and host != text.strip("[]") and not 0 < port < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST or HOST:PORT, for instance 192.168.1.5:1883")
+    return host, port or None
 
 
 def open_bundle(name: str) -> Bundle:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
 from asc_edge.events import Event
+from asc_edge.notices import Notice, NoticeKind
 from asc_edge.pipeline import Decision
 
-__all__ = ["Session", "Sink", "Stats", "make_sink"]
+__all__ = ["Notice", "NoticeKind", "Session", "Sink", "Stats", "make_sink", "utc_now"]
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,9 @@ class Session:
     sample_rate_hz : int
         Of the bundle; the source's own stands in its description.
     window_s, hop_s : float
+    started : datetime
+        The wall clock, in UTC, when ``t_s`` was 0. Lost audio counts in ``t_s``, so that a time of day is
+        this plus that.
     """
 
     bundle: str
@@ -40,6 +50,7 @@ class Session:
     sample_rate_hz: int
     window_s: float
     hop_s: float
+    started: datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +77,15 @@ class Stats:
 
 
 class Sink(Protocol):
-    """Takes a session's lines in order: start, decisions and events, stats."""
+    """Takes a session's lines in order: start; decisions, events and notices; stats, which is the last."""
 
     def start(self, session: Session) -> None: ...
 
     def decision(self, decision: Decision) -> None: ...
 
     def event(self, event: Event) -> None: ...
+
+    def notice(self, notice: Notice) -> None: ...
 
     def stats(self, stats: Stats) -> None: ...
 

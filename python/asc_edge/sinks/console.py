@@ -7,7 +7,7 @@ from typing import TextIO
 
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Session, Stats
+from asc_edge.sinks import Notice, Session, Stats
 from asc_edge.version import __version__
 
 BAR_CELLS = 10
@@ -107,6 +107,9 @@ class ConsoleSink:
                 f"ended at {clock(event.end_s)}, after {span(event.end_s - event.start_s)}",
             )
         self._line(f"          {self._paint('green', sign)} {self._paint('bold', event.activity)} {what}")
+
+    def notice(self, notice: Notice) -> None:
+        self._line(f"{clock(notice.t_s)}  {self._paint('yellow', notice.text)}")
 
     def stats(self, stats: Stats) -> None:
         lost = f" ({stats.lost_s:.2f} s lost)" if stats.lost_s else ""

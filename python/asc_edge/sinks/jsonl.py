@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TextIO
 
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Session, Stats
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+from asc_edge.sinks import Notice, Session, Stats, utc_now
 
 
 class JsonLinesSink:
-    """Writes ``start``, ``decision``, ``event`` and ``stats`` objects.
+    """Writes ``start``, ``decision``, ``event``, ``notice`` and ``stats`` objects.
 
     Parameters
     ----------
@@ -52,6 +48,9 @@ class JsonLinesSink:
 
     def event(self, event: Event) -> None:
         self._write({"type": "event", "time": self._time(), **asdict(event)})
+
+    def notice(self, notice: Notice) -> None:
+        self._write({"type": "notice", "time": self._time(), **asdict(notice)})
 
     def stats(self, stats: Stats) -> None:
         self._write({"type": "stats", "time": self._time(), **asdict(stats)})
