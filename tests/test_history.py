@@ -361,3 +361,35 @@ def test_there_is_no_place_for_audio(tmp_path: Path) -> None:
     assert json.dumps(found["minutes"]) == json.dumps(
         ["minute_ms", "session_id", "ok", "silent", "no_input", "skipped", "permille"]
     )
+
+
+# Catches: a night that is kept under the date at which a clock without a battery woke up; an activity that is
+# counted twice, or lost, where the clock was set; negative durations where it was set back.
+@pytest.mark.parametrize("moved_s", [5400.0, -5400.0])
+def test_a_clock_that_is_set_begins_a_session_of_its_own(moved_s: float, tmp_path: Path) -> None:
+    path = tmp_path / "h.db"
+    sink = HistorySink(HistorySettings(path=str(path)), print)
+    sink.start(session())
+    sink.decision(decision(5.0, 0.9, 0.05, 0.05))
+    sink.event(Event("cooking", 5.0))
+    sink.notice(Notice("clock", 60.0, "set", {"moved_s": moved_s}))
+    sink.decision(decision(61.0, 0.9, 0.05, 0.05))
+    sink.event(Event("cooking", 5.0, 100.0))
+    sink.event(Event("eating", 101.0))
+    sink.event(Event("eating", 101.0, 160.0))
+    sink.stats(stats(200.0))
+    with HistoryReader(path) as reader:
+        events = sorted(reader.events(0, 1 << 50), key=lambda event: event.session_id)
+        sessions = reader.sessions(0, 1 << 50)
+        (notice,) = reader.notices(0, 1 << 50)
+    by_then, after = STARTED_MS, STARTED_MS + round(1000 * moved_s)
+    assert [(event.activity, event.start_ms, event.end_ms) for event in events] == [
+        ("cooking", by_then + 5_000, by_then + 60_000),
+        ("cooking", after + 60_000, after + 100_000),
+        ("eating", after + 101_000, after + 160_000),
+    ]
+    assert [(one.started_ms, one.last_ms, one.state) for one in sessions] == [
+        (by_then, by_then + 60_000, "ended"),
+        (after + 60_000, after + 200_000, "ended"),
+    ]
+    assert notice.at_ms == after + 60_000

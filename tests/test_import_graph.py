@@ -120,6 +120,7 @@ _ROOMS = [
     "cli",
     "bench",
     "monitor",
+    "watches",
     "web",
     "sinks",
     "false_events",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +15,11 @@ from asc_edge.audio.supervisor import SupervisedSource
 from asc_edge.bundle import Bundle
 from asc_edge.errors import ChannelMapError, DeviceError
 from asc_edge.events import Event
-from asc_edge.monitor import ChannelWatch, Monitor
+from asc_edge.monitor import Monitor
 from asc_edge.pipeline import Decision, Pipeline
 from asc_edge.presence import PresenceRules, PresenceTracker
-from asc_edge.sinks import Notice, Session, Stats
+from asc_edge.sinks import Notice, Session, Stats, moved
+from asc_edge.watches import ChannelWatch
 from scripted_devices import Script, ScriptedLayer
 
 from tiny_system import LABELS, band_noise
@@ -269,7 +271,8 @@ def test_an_outage_of_an_hour_has_two_notices_and_the_right_times(bundle: Bundle
     script.at(3610.0, layer.plug)
     source, sink = _microphone(script, layer), Recorder()
     source.start()
-    stats = Monitor(source, Pipeline(bundle, channels=2), [sink], duration_s=3640.0).run()
+    pipeline, clock = Pipeline(bundle, channels=2), script.wall_clock
+    stats = Monitor(source, pipeline, [sink], duration_s=3640.0, wall_clock=clock).run()
     notices = [notice for notice in sink.notices if notice.kind != "channels"]
     assert [notice.kind for notice in notices] == ["input_lost", "input_back"]
     assert notices[0].t_s == pytest.approx(10.0, abs=0.2)
@@ -280,6 +283,29 @@ def test_an_outage_of_an_hour_has_two_notices_and_the_right_times(bundle: Bundle
     assert times_s[-1] == pytest.approx(script.t_s, abs=0.6)
     assert stats.duration_s == 3640.0
     assert stats.lost_s == pytest.approx(notices[1].t_s - notices[0].t_s, abs=0.1)
+
+
+# Catches: times of day that stay wrong for months after a clock was set, or drift away; a notice each minute.
+@pytest.mark.parametrize(
+    ("step_s", "drift", "told"), [(0.0, 0.0, 0), (3600.0, 0.0, 1), (-7200.0, 0.0, 1), (0.0, 0.03, 2)]
+)
+def test_a_clock_that_is_set_or_drifts(step_s: float, drift: float, told: int, bundle: Bundle) -> None:
+    script = Script()
+    source, sink = _microphone(script, ScriptedLayer(script, channels=2)), Recorder()
+    source.start()
+
+    def clock() -> datetime:
+        late = timedelta(seconds=script.t_s * drift + (step_s if script.t_s > 60.0 else 0.0))
+        return script.wall_clock() + late
+
+    Monitor(source, Pipeline(bundle, channels=2), [sink], duration_s=150.0, wall_clock=clock).run()
+    notices = [notice for notice in sink.notices if notice.kind == "clock"]
+    assert len(notices) == told
+    session = sink.sessions[0]
+    for notice in notices:
+        session = moved(session, notice)
+    shown = session.started + timedelta(seconds=sink.decisions[-1].t_s)
+    assert abs((clock() - shown).total_seconds()) < 3.0
 
 
 # Catches: a signal that waits for the microphone, and a last line that is lost with it.
@@ -328,7 +354,7 @@ def test_a_gap_longer_than_the_window_bridges_is_marked(frames: int, notices: in
     sink = Recorder()
     blocks = [samples[start : start + 1600] for start in range(0, len(samples), 1600)]
     source = ScriptedSource(blocks, live=True, before=lose)
-    stats = Monitor(source, Pipeline(bundle), [sink]).run()
+    stats = Monitor(source, Pipeline(bundle), [sink], wall_clock=None).run()
     assert [notice.kind for notice in sink.notices] == ["gap"] * notices
     if notices:
         assert sink.notices[0].t_s == 4.0

@@ -202,3 +202,17 @@ def test_a_slow_bundle_expires_later() -> None:
     house = House(hop_s=60.0)
     config = json.loads(house.kept["homeassistant/sensor/asc-edge_pi--kitchen/activity/config"])
     assert config["expire_after"] == house.status()["expire_after_s"] == 240
+
+
+# Catches: times of day by a clock that was wrong at the start; a room that is undecided because it was set.
+def test_a_clock_that_is_set_moves_times_and_nothing_else() -> None:
+    house = House()
+    house.decide(5.0)
+    house.room.event(Event("cooking", 5.0))
+    house.room.notice(Notice("clock", 6.0, "set", {"moved_s": 3600.0}))
+    house.room.event(Event("cooking", 5.0, 65.0))
+    house.deliver()
+    assert house["problem"] == "OFF"
+    began, ended = (event for event in house.events)
+    assert began["start"].startswith("2026-03-01T12:00:05")
+    assert (ended["start"][11:19], ended["end"][11:19]) == ("13:00:05", "13:01:05")

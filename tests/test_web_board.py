@@ -41,6 +41,18 @@ def test_times_are_the_homes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(one["start"][11:16], one["end"][11:16]) for one in timeline["events"]] == [("12:01", "12:02")]
 
 
+def test_a_clock_that_is_set_moves_what_goes_on() -> None:
+    # Catches an activity since an hour that was never, and one that is listed twice.
+    board = _board(NOON + timedelta(hours=3))
+    board.take("start", a_session(NOON))
+    board.take("event", Event("cooking", 60.0))
+    board.take("notice", Notice("clock", 90.0, "set", {"moved_s": 7200.0}))
+    assert board.state()["activity"] == {"activity": "cooking", "since": "2026-03-10T14:01:00+01:00"}
+    board.take("event", Event("cooking", 60.0, 120.0))
+    timeline = board.timeline(board.today(), [])
+    assert [(one["start"][11:16], one["end"][11:16]) for one in timeline["events"]] == [("14:01", "14:02")]
+
+
 def test_an_end_does_not_end_what_began_after_it() -> None:
     # Catches a hero that goes blank: a decision may end one activity and begin the next.
     board = _board()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from asc_edge.audio.channels import select_channels, take_channels
@@ -16,9 +16,7 @@ from asc_edge.glimpse import Glimpse, TakesGlimpses
 from asc_edge.pipeline import MAX_BRIDGED_GAP_S, Decision
 from asc_edge.presence import PresenceTracker
 from asc_edge.sinks import Notice, Session, Sink, Stats, utc_now
-
-# A verdict that has held for so many decisions in a row is told.
-CHANNEL_DECISIONS = 3
+from asc_edge.watches import ChannelWatch, ClockWatch
 
 
 class Decider(Protocol):
@@ -36,36 +34,6 @@ class Decider(Protocol):
     def skip(self, samples: int) -> None: ...
 
     def glimpse(self) -> Glimpse: ...
-
-
-class ChannelWatch:
-    """Notices that the health of a channel has changed, once it has stayed so for a few decisions.
-
-    Parameters
-    ----------
-    numbers : sequence of int
-        What the channels are called, in order.
-    """
-
-    def __init__(self, numbers: Sequence[int]) -> None:
-        self._numbers = tuple(numbers)
-        self._told = ["ok"] * len(self._numbers)
-        self._last = list(self._told)
-        self._runs = [0] * len(self._numbers)
-
-    def update(self, decision: Decision) -> Notice | None:
-        """What to tell of the channels after this decision, if anything."""
-        changed: list[str] = []
-        for index, (number, verdict) in enumerate(zip(self._numbers, decision.channels, strict=True)):
-            self._runs[index] = self._runs[index] + 1 if verdict == self._last[index] else 1
-            self._last[index] = verdict
-            if verdict != self._told[index] and self._runs[index] >= CHANNEL_DECISIONS:
-                changed.append(f"{number} is {verdict}, was {self._told[index]}")
-                self._told[index] = verdict
-        if not changed:
-            return None
-        told = {str(number): verdict for number, verdict in zip(self._numbers, self._told, strict=True)}
-        return Notice("channels", decision.t_s, f"channel {'; channel '.join(changed)}", {"channels": told})
 
 
 class _Stopped(BaseException):
@@ -88,6 +56,8 @@ class Monitor:
     tracker : EventTracker, optional
     presence : PresenceTracker, optional
         Its events reach the sinks among the others.
+    wall_clock : callable, optional
+        Where a live source's samples and it part, the sinks are told. None believes the samples.
 
     Raises
     ------
@@ -107,6 +77,7 @@ class Monitor:
         duration_s: float | None = None,
         tracker: EventTracker | None = None,
         presence: PresenceTracker | None = None,
+        wall_clock: Callable[[], datetime] | None = utc_now,
     ) -> None:
         self._source = source
         self._pipeline = pipeline
@@ -120,6 +91,8 @@ class Monitor:
         self._tracker = tracker or EventTracker()
         self._presence = presence
         self._channel_watch = ChannelWatch([index + 1 for index in self._channels])
+        self._wall_clock = wall_clock
+        self._clock_watch: ClockWatch | None = None
         self._frames_heard = 0
         self._frames_lost = 0
         self._samples_skipped = 0
@@ -139,8 +112,11 @@ class Monitor:
             When a sink's file or pipe can't be written.
         """
         try:
+            session = self._session()
+            if self._source.live and self._wall_clock is not None:
+                self._clock_watch = ClockWatch(session.started, self._wall_clock)
             for sink in self._sinks:
-                sink.start(self._session())
+                sink.start(session)
             try:
                 self._listen()
             except _Stopped:
@@ -189,7 +165,7 @@ class Monitor:
             sample_rate_hz=self._pipeline.sample_rate_hz,
             window_s=bundle.window_s,
             hop_s=self._pipeline.hop_s,
-            started=utc_now() - timedelta(seconds=waiting_s),
+            started=(self._wall_clock or utc_now)() - timedelta(seconds=waiting_s),
         )
 
     def _pass_on(self, notice: Notice) -> None:
@@ -269,11 +245,17 @@ class Monitor:
                 sink.decision(decision)
                 for event in events:
                     sink.event(event)
-            notice = self._channel_watch.update(decision)
-            if notice is not None:
+            for notice in self._notices_after(decision):
                 self._tell(notice)
         viewers = [sink for sink in self._sinks if isinstance(sink, TakesGlimpses)] if decisions else []
         if viewers:
             glimpse = self._pipeline.glimpse()
             for viewer in viewers:
                 viewer.glimpse(glimpse)
+
+    def _notices_after(self, decision: Decision) -> list[Notice]:
+        notices = [self._channel_watch.update(decision)]
+        if self._clock_watch is not None:
+            waiting_s = self._source.waiting_frames / self._source.sample_rate_hz
+            notices.append(self._clock_watch.update(decision.t_s + waiting_s))
+        return [notice for notice in notices if notice is not None]

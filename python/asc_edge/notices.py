@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["Notice", "NoticeKind"]
 
-NoticeKind = Literal["input_lost", "input_back", "gap", "channels"]
+NoticeKind = Literal["input_lost", "input_back", "gap", "channels", "clock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,10 @@ class Notice:
 
     Attributes
     ----------
-    kind : {"input_lost", "input_back", "gap", "channels"}
-        The microphone is gone, or is back; audio is missing; the health of a channel has changed.
+    kind : {"input_lost", "input_back", "gap", "channels", "clock"}
+        The microphone is gone, or is back; audio is missing; the health of a channel has changed; the wall
+        clock was set, or has drifted from what was counted: ``moved_s`` of the details goes onto the time of
+        day at which the session started.
     t_s : float
         When, in seconds of input heard, lost audio included.
     text : str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TextIO
 
 from asc_edge.events import Event
 from asc_edge.notices import Notice, NoticeKind
 from asc_edge.pipeline import Decision
 
-__all__ = ["Notice", "NoticeKind", "Session", "Sink", "Stats", "make_sink", "utc_now"]
+__all__ = ["Notice", "NoticeKind", "Session", "Sink", "Stats", "make_sink", "moved", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -38,7 +38,7 @@ class Session:
     window_s, hop_s : float
     started : datetime
         The wall clock, in UTC, when ``t_s`` was 0. Lost audio counts in ``t_s``, so that a time of day is
-        this plus that.
+        this plus that, until a notice of the kind ``clock`` moves it (`moved`).
     """
 
     bundle: str
@@ -74,6 +74,13 @@ class Stats:
     overruns: int
     lost_s: float
     duration_s: float
+
+
+def moved(session: Session, notice: Notice) -> Session:
+    """The session with its start where a notice of the kind ``clock`` puts it."""
+    seconds = notice.details.get("moved_s")
+    assert isinstance(seconds, int | float)
+    return replace(session, started=session.started + timedelta(seconds=seconds))
 
 
 class Sink(Protocol):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from asc_edge.audio.samples import Samples
 from asc_edge.audio.sources import Source
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Notice, Session, Stats
+from asc_edge.sinks import Notice, Session, Stats, moved
 from asc_edge.systemd import Notifier
 
 __all__ = ["HeartbeatSink", "HeartbeatSource"]
@@ -61,13 +61,13 @@ class HeartbeatSink:
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
-        self._started: datetime | None = None
+        self._session: Session | None = None
         self._activity = ""
         self._lost = ""
 
     def start(self, session: Session) -> None:
         # Whoever opened the source has said how that went: it may be waited for.
-        self._started = session.started
+        self._session = session
 
     def decision(self, decision: Decision) -> None:
         self._notifier.alive()
@@ -88,6 +88,8 @@ class HeartbeatSink:
             self._lost = notice.text
         elif notice.kind == "input_back":
             self._lost = ""
+        elif notice.kind == "clock" and self._session is not None:
+            self._session = moved(self._session, notice)
         self._say("")
 
     def stats(self, stats: Stats) -> None:
@@ -99,6 +101,6 @@ class HeartbeatSink:
 
     def _clock(self, t_s: float) -> str:
         """Time of day here; minutes, since a status is read by people."""
-        if self._started is None:
+        if self._session is None:
             return "now"
-        return (self._started + timedelta(seconds=t_s)).astimezone().strftime("%H:%M")
+        return (self._session.started + timedelta(seconds=t_s)).astimezone().strftime("%H:%M")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Notice, Session, Sink, Stats
+from asc_edge.sinks import Notice, Session, Sink, Stats, moved
 from asc_edge.sinks.background import BackgroundSink
 from asc_edge.store import HistorySettings
 from asc_edge.store.writer import SessionWriter
@@ -66,17 +66,31 @@ class HistorySink:
         self._clock = clock
         self._writer: SessionWriter | None = None
         self._labels: tuple[str, ...] = ()
-        self._started_ms = 0
+        self._zero_ms = 0
         self._hop_s = 1.0
         self._last_t_s: float | None = None
         self._minute: _Minute | None = None
+        self._session: Session | None = None
+        # When the clock was last set, and what has been decided since the start.
+        self._since_s = 0.0
+        self._decisions = self._skipped = 0
+        self._clock_notice: Notice | None = None
+        # What ended sessions have been told of these.
+        self._told = {"decisions": 0, "skipped": 0}
 
     def start(self, session: Session) -> None:
+        self._last_t_s = self._clock_notice = None
+        self._decisions = self._skipped = 0
+        self._told = {"decisions": 0, "skipped": 0}
+        self._begin(session, 0.0)
+
+    def _begin(self, session: Session, since_s: float) -> None:
+        self._session, self._since_s = session, since_s
         self._labels, self._hop_s = session.labels, session.hop_s
-        self._started_ms = round(session.started.timestamp() * 1000)
-        self._last_t_s = self._minute = None
+        self._zero_ms = round(session.started.timestamp() * 1000)
+        self._minute = None
         columns = {
-            "started_ms": self._started_ms,
+            "started_ms": self._ms(since_s),
             "bundle": session.bundle,
             "bundle_version": session.bundle_version,
             "labels": json.dumps(session.labels),
@@ -91,13 +105,18 @@ class HistorySink:
         self._writer.begin()
 
     def decision(self, decision: Decision) -> None:
+        if self._clock_notice is not None:
+            self._set_clock(self._clock_notice)
         minute_ms = self._ms(decision.t_s) // MINUTE_MS * MINUTE_MS
         before = self._minute
         if before is None or before.minute_ms != minute_ms:
             self._minute = _Minute(minute_ms)
         assert self._minute is not None
-        self._minute.add(decision, self._ms(decision.t_s), self._skipped_before(decision.t_s))
+        skipped = self._skipped_before(decision.t_s)
+        self._minute.add(decision, self._ms(decision.t_s), skipped)
         self._last_t_s = decision.t_s
+        self._decisions += 1
+        self._skipped += skipped
         if before is not None and before is not self._minute:
             self._write_minute(before)
         else:
@@ -105,30 +124,45 @@ class HistorySink:
 
     def event(self, event: Event) -> None:
         end_ms = None if event.end_s is None else self._ms(event.end_s)
-        self._open_writer().event(_storable(event.activity), self._ms(event.start_s), end_ms)
+        # What began by another clock was written by that clock, up to when it was set.
+        start_ms = self._ms(max(event.start_s, self._since_s))
+        self._open_writer().event(_storable(event.activity), start_ms, end_ms)
 
     def notice(self, notice: Notice) -> None:
+        if notice.kind == "clock":
+            self._set_clock(notice)
         details = json.dumps(notice.details, default=str)
         self._open_writer().notice(self._ms(notice.t_s), notice.kind, _storable(notice.text), details)
 
     def stats(self, stats: Stats) -> None:
+        counts = {"decisions": stats.decisions, "skipped": stats.skipped}
+        self._end(stats.duration_s, counts, overruns=stats.overruns, lost_ms=round(stats.lost_s * 1000))
+
+    def _end(self, t_s: float, counts: dict[str, int], **losses: int) -> None:
         minute, self._minute = self._minute, None
         writer = self._open_writer()
         try:
             if minute is not None:
                 self._write_minute(minute)
         finally:
-            writer.end(
-                self._ms(stats.duration_s),
-                decisions=stats.decisions,
-                skipped=stats.skipped,
-                overruns=stats.overruns,
-                lost_ms=round(stats.lost_s * 1000),
-            )
+            own = {name: max(0, count - self._told[name]) for name, count in counts.items()}
+            self._told = counts
+            writer.end(self._ms(t_s), **own, **losses)
+
+    def _set_clock(self, notice: Notice) -> None:
+        """Go on in a session of its own, whose times are by the clock as it is now."""
+        assert self._session is not None
+        # While nothing can be written, the lines that wait would be lost with the session.
+        self._clock_notice = notice
+        self._open_writer().flush(now=True)
+        self._clock_notice = None
+        counts = {"decisions": self._decisions, "skipped": self._skipped}
+        self._end(notice.t_s, counts, overruns=0, lost_ms=0)
+        self._begin(moved(self._session, notice), notice.t_s)
 
     def _ms(self, t_s: float) -> int:
-        """Time of day of a moment of the session, whatever the wall clock has done since it started."""
-        return self._started_ms + round(t_s * 1000)
+        """Time of day of a moment of the session, by the clock as it was when it began."""
+        return self._zero_ms + round(t_s * 1000)
 
     def _open_writer(self) -> SessionWriter:
         assert self._writer is not None, "start() comes first"

@@ -13,7 +13,7 @@ from typing import Literal, TextIO
 
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Notice, Session, Stats
+from asc_edge.sinks import Notice, Session, Stats, moved
 
 __all__ = ["JournalSink", "Log", "choose_form"]
 
@@ -156,6 +156,8 @@ class JournalSink:
             if lost == self._input_lost:
                 return
             self._input_lost = lost
+        if notice.kind == "clock" and self._session is not None:
+            self._session = moved(self._session, notice)
         # A field's name has letters, digits and underscores.
         fields = {key: value for key, value in notice.details.items() if re.fullmatch(r"\w+", key, re.ASCII)}
         self._log.warning(notice.text, **{**fields, "kind": notice.kind, "t_s": notice.t_s})

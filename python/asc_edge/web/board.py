@@ -17,7 +17,7 @@ from asc_edge import machine
 from asc_edge.events import Event
 from asc_edge.glimpse import Glimpse
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Notice, Session, Stats, utc_now
+from asc_edge.sinks import Notice, Session, Stats, moved, utc_now
 from asc_edge.sinks.jsonl import decision_fields
 from asc_edge.version import __version__
 from asc_edge.web.history import Day, PastActivity, SessionEvents, combined
@@ -111,6 +111,9 @@ class Board:
         assert self._events is not None
         if notice.kind in ("input_lost", "input_back"):
             self._input_lost = notice.kind == "input_lost"
+        elif notice.kind == "clock" and self._session is not None:
+            self._session = moved(self._session, notice)
+            self._activity = self._events.move(self._session.started)
         self._counts[notice.kind] += 1
         gap_s = notice.details.get("gap_s")
         if notice.kind == "gap" and isinstance(gap_s, int | float):

@@ -74,6 +74,15 @@ class SessionEvents:
             self.since = self._events[0].start
         return past
 
+    def move(self, started: datetime) -> PastActivity | None:
+        """The clock was set: what goes on (given back) and what is to come is told by the new one."""
+        by, self._started = started - self._started, started
+        if not self._events or self._events[-1].end is not None:
+            return None
+        last = self._events.pop()
+        self._events.append(replace(last, start=last.start + by))
+        return self._events[-1]
+
     def at(self, t_s: float) -> datetime:
         """Time of day of a time of the session."""
         return self._started + timedelta(seconds=t_s)

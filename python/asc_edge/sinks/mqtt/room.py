@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from asc_edge.events import Event
 from asc_edge.mqtt.settings import MqttSettings, identifier
 from asc_edge.pipeline import Decision
-from asc_edge.sinks import Notice, Session, Stats
+from asc_edge.sinks import Notice, Session, Stats, moved
 from asc_edge.sinks.mqtt.discovery import as_json, discovery, expire_after_s, heartbeat_s
 from asc_edge.sinks.mqtt.outbox import Outbox
 from asc_edge.version import __version__
@@ -121,6 +121,10 @@ class Room:
             self._lost = notice.text
         elif notice.kind == "input_back":
             self._lost = ""
+        elif notice.kind == "clock":
+            self._session = moved(self._started(), notice)
+            self._say_status()
+            return
         self._settle("undecided", notice.t_s)
         self._say_input()
         self._say_status()
