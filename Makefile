@@ -43,8 +43,8 @@ cpptest: .venv/.ready-dev ## C++ unit tests, warnings as errors
 	$(BIN)/cmake --build build/cpp
 	$(BIN)/ctest --test-dir build/cpp --output-on-failure --no-tests=error
 
-pytest: .venv/.ready-dev ## Python tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+pytest: .venv/.ready-dev ## Python tests, two files at a time: PYTEST_ARGS="-n 0 tests/test_x.py"
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 bench: .venv/.ready-dev ## Benchmarks, each of which also asserts its answer
 	$(BIN)/python -m pytest benchmarks --benchmark-enable -m "not performance"
