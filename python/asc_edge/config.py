@@ -21,7 +21,16 @@ from asc_edge.config_sections import SECTIONS, Section
 from asc_edge.config_values import MismatchError, from_text, from_toml
 from asc_edge.errors import ConfigError
 
-__all__ = ["SYSTEM_CONFIG", "Config", "Given", "find_config", "is_secret", "load_config", "read_config"]
+__all__ = [
+    "SYSTEM_CONFIG",
+    "Config",
+    "Given",
+    "find_config",
+    "is_secret",
+    "load_config",
+    "read_config",
+    "user_config",
+]
 
 SYSTEM_CONFIG = Path("/etc/asc-edge/config.toml")
 _PREFIX = "ASC_EDGE_"
@@ -81,15 +90,14 @@ class Config:
         ------
         ConfigError
         """
-        return {
-            name: {
-                key: getattr(self.section(name), key)
-                for key in section.hints()
-                if not is_secret(section, key)
-            }
-            for name, section in SECTIONS.items()
-            if section.available and (self.is_on(name) or not section.optional)
-        }
+        shown = {}
+        for name, section in SECTIONS.items():
+            if section.available and (self.is_on(name) or not section.optional):
+                settings = self.section(name)
+                shown[name] = {
+                    key: getattr(settings, key) for key in section.hints() if not is_secret(section, key)
+                }
+        return shown
 
     def origin(self, section: str, key: str) -> str | None:
         """Who set a value; None where it is the default."""
@@ -136,10 +144,14 @@ def find_config(option: str | None, environ: Mapping[str, str], system: Path = S
             return Path(asked)
         if asked is not None:
             return None
+    return next((place for place in (user_config(environ), system) if place and place.exists()), None)
+
+
+def user_config(environ: Mapping[str, str]) -> Path | None:
+    """Where the user's own file is, or would be; None where there is no home folder."""
     home = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else "")
     # A relative XDG_CONFIG_HOME is to be ignored: XDG Base Directory Specification.
-    places = [Path(home, "asc-edge/config.toml")] if home.startswith("/") else []
-    return next((place for place in (*places, system) if place.exists()), None)
+    return Path(home, "asc-edge/config.toml") if home.startswith("/") else None
 
 
 def load_config(

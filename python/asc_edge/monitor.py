@@ -82,6 +82,7 @@ class Monitor:
         self._source = source
         self._pipeline = pipeline
         self._sinks = sinks
+        self._viewers = [sink for sink in sinks if isinstance(sink, TakesGlimpses)]
         self._channels = select_channels(channel_map, source.channels, source.name)
         self._all_channels = self._channels == tuple(range(source.channels))
         self._resampler = self._new_resampler()
@@ -247,15 +248,14 @@ class Monitor:
                     sink.event(event)
             for notice in self._notices_after(decision):
                 self._tell(notice)
-        viewers = [sink for sink in self._sinks if isinstance(sink, TakesGlimpses)] if decisions else []
-        if viewers:
+        if decisions and self._viewers:
             glimpse = self._pipeline.glimpse()
-            for viewer in viewers:
+            for viewer in self._viewers:
                 viewer.glimpse(glimpse)
 
     def _notices_after(self, decision: Decision) -> list[Notice]:
         notices = [self._channel_watch.update(decision)]
         if self._clock_watch is not None:
             waiting_s = self._source.waiting_frames / self._source.sample_rate_hz
-            notices.append(self._clock_watch.update(decision.t_s + waiting_s))
+            notices.append(self._clock_watch.update(decision.t_s, waiting_s))
         return [notice for notice in notices if notice is not None]

@@ -65,13 +65,13 @@ class ClockWatch:
         self._now = now
         self._run = 0
 
-    def update(self, heard_s: float) -> Notice | None:
-        """What to tell when so many seconds have been heard, what is lost or still waits included."""
-        off_s = (self._now() - self._started).total_seconds() - heard_s
+    def update(self, t_s: float, waiting_s: float) -> Notice | None:
+        """What to tell at a decision that fell due at ``t_s``, while so much more audio waits."""
+        off_s = (self._now() - self._started).total_seconds() - t_s - waiting_s
         self._run = self._run + 1 if abs(off_s) > CLOCK_TOLERANCE_S else 0
         if self._run < DECISIONS:
             return None
         self._run = 0
         self._started += timedelta(seconds=off_s)
         text = f"the clock is {abs(off_s):.1f} s {'ahead of' if off_s > 0 else 'behind'} what was counted"
-        return Notice("clock", heard_s, f"{text}; times of day follow it", {"moved_s": round(off_s, 3)})
+        return Notice("clock", t_s, f"{text}; times of day follow it", {"moved_s": round(off_s, 3)})

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from asc_edge.cli.options import add_command, add_config_option, report
+from asc_edge.cli.options import CONFIG_PLACES, add_command, add_config_option, report
 from asc_edge.errors import ConfigError
 
 _EXAMPLES = """\
@@ -19,7 +19,6 @@ _EXAMPLES = """\
 _INIT = "Write a commented configuration file with every key and its default."
 _CHECK = "Tell whether a configuration file is right, or everything that isn't, one line each."
 _SHOW = "Show what holds: defaults, the file, the environment, and which of them set each value."
-_SEARCHED = "default: $ASC_EDGE_CONFIG, ~/.config/asc-edge/config.toml, /etc/asc-edge/config.toml"
 
 
 def add_parser(commands: Any) -> None:
@@ -32,7 +31,7 @@ def add_parser(commands: Any) -> None:
     init.add_argument("--force", action="store_true", help="replace a file that is there")
     init.set_defaults(run=_init)
     check = add_command(actions, "check", _CHECK, "  asc-edge config check /etc/asc-edge/config.toml\n")
-    check.add_argument("path", nargs="?", metavar="PATH", help=_SEARCHED)
+    check.add_argument("path", nargs="?", metavar="PATH", help=CONFIG_PLACES)
     check.set_defaults(run=_check)
     show = add_command(actions, "show", _SHOW, "  ASC_EDGE_LISTEN_HOP_S=0.5 asc-edge config show\n")
     add_config_option(show)
@@ -41,9 +40,12 @@ def add_parser(commands: Any) -> None:
 
 def _init(args: argparse.Namespace) -> int:
     from asc_edge.atomic import write_atomically
+    from asc_edge.config import user_config
     from asc_edge.config_text import example
 
-    path = Path(args.path) if args.path else _own_place()
+    path = Path(args.path) if args.path else user_config(os.environ)
+    if path is None:
+        raise ConfigError("there is no home folder here; name a file: asc-edge config init PATH")
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file in it")
     if path.exists() and not args.force:
@@ -72,10 +74,3 @@ def _show(args: argparse.Namespace) -> int:
 
     sys.stdout.write(shown(load_config(find_config(args.config, os.environ))))
     return 0
-
-
-def _own_place() -> Path:
-    home = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("HOME", "")
-    if not home.startswith("/"):
-        raise ConfigError("there is no home folder here; name a file: asc-edge config init PATH")
-    return Path(home, "" if os.environ.get("XDG_CONFIG_HOME") else ".config", "asc-edge/config.toml")

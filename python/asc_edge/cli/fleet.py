@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command, positive_number
 from asc_edge.errors import UsageError
+from asc_edge.text import rough_span
 
 if TYPE_CHECKING:
     from asc_edge.mqtt.fleet import RoomStatus
@@ -138,8 +139,4 @@ def _clock(time: str, now: datetime) -> str:
 def _ago(time: str, now: datetime) -> str:
     if not time:
         return "-"
-    seconds = max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    return f"{rough_span((now - datetime.fromisoformat(time)).total_seconds())} ago"

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from asc_edge.errors import UsageError
+from asc_edge.text import printable_line
 from asc_edge.version import __version__
 
 if TYPE_CHECKING:
     from asc_edge.bundle import Bundle
 
 DEFAULT_BUNDLE = "home"
+CONFIG_PLACES = "default: $ASC_EDGE_CONFIG, ~/.config/asc-edge/config.toml, /etc/asc-edge/config.toml"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,8 +44,7 @@ def report(message: str, code: int, prog: str = "asc-edge") -> int:
     """Write an error as one line, and give back the exit code."""
     if sys.stderr is not None:
         # Damaged files are quoted in it: no control character of theirs may reach the terminal.
-        line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
-        print(f"{prog}: error: {line}", file=sys.stderr)
+        print(f"{prog}: error: {printable_line(message)}", file=sys.stderr)
     return code
 
 
@@ -85,7 +86,7 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="default: $ASC_EDGE_CONFIG, ~/.config/asc-edge/config.toml, /etc/asc-edge/config.toml",
+        help=CONFIG_PLACES,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from asc_edge.errors import ServiceError
 from asc_edge.service.install import Run, run_command
 from asc_edge.service.unit import UNIT
+from asc_edge.text import rough_span
 
 __all__ = ["is_running", "properties", "status_lines"]
 
@@ -64,7 +65,7 @@ def status_lines(found: Mapping[str, str], clock: Callable[[], float] = time.mon
     state = active if active == "active" else f"{active} ({found.get('SubState', '?')})"
     began_s = _seconds(found, "ActiveEnterTimestampMonotonic")
     if is_running(found) and began_s:
-        state += f" for {_span(clock() - began_s)}"
+        state += f" for {rough_span(clock() - began_s)}"
     enabled = found.get("UnitFileState", "unknown")
     lines = [f"state      {state}, {enabled}" + ("" if enabled == "enabled" else " (won't start at boot)")]
     if found.get("StatusText"):
@@ -74,7 +75,7 @@ def status_lines(found: Mapping[str, str], clock: Callable[[], float] = time.mon
         every_s = _seconds(found, "WatchdogUSec")
         allowed = f", at least every {every_s:g} s" if every_s else ""
         lines.append(
-            f"heartbeat  {_span(clock() - beat_s)} ago{allowed}" if beat_s else "heartbeat  none yet"
+            f"heartbeat  {rough_span(clock() - beat_s)} ago{allowed}" if beat_s else "heartbeat  none yet"
         )
     restarts = int(found.get("NRestarts", "0"))
     if restarts:
@@ -101,11 +102,3 @@ def _seconds(found: Mapping[str, str], key: str) -> float:
         number = part.rstrip("abcdefghijklmnopqrstuvwxyz")
         total += float(number or 0) * units.get(part[len(number) :], 0.0)
     return total
-
-
-def _span(seconds: float) -> str:
-    """A length of time, as precise as it is long."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

@@ -14,6 +14,7 @@ from typing import Literal, TextIO
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
 from asc_edge.sinks import Notice, Session, Stats, moved
+from asc_edge.text import printable_line
 
 __all__ = ["JournalSink", "Log", "choose_form"]
 
@@ -86,8 +87,7 @@ class Log:
 
     def _write(self, priority: int, text: str, fields: Mapping[str, object]) -> None:
         # Names of devices and files are quoted in it: no control character of theirs may start a line.
-        text = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
-        text = text[:_MOST_LETTERS]
+        text = printable_line(text)[:_MOST_LETTERS]
         if self.form == "journal" and self._send(priority, text, fields):
             return
         head = "asc-edge: " if self.form == "plain" else f"<{priority}>"

@@ -11,6 +11,7 @@ from typing import TextIO
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
 from asc_edge.sinks import Notice, Session, Stats, utc_now
+from asc_edge.text import iso_utc
 
 
 class JsonLinesSink:
@@ -56,7 +57,7 @@ class JsonLinesSink:
         self._write({"type": "stats", "time": self._time(), **asdict(stats)})
 
     def _time(self) -> str:
-        return self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_utc(self._now())
 
     def _write(self, fields: Mapping[str, object]) -> None:
         self._stream.write(json_line(fields))

@@ -11,6 +11,7 @@ from typing import Any
 
 from asc_edge.errors import HistoryError
 from asc_edge.store.reader import HistoryReader
+from asc_edge.text import iso_utc
 
 __all__ = ["table", "to_csv", "to_parquet"]
 
@@ -107,7 +108,7 @@ def _time(ms: int) -> datetime:
 
 def _text(cell: object) -> object:
     if isinstance(cell, datetime):
-        return cell.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_utc(cell)
     if isinstance(cell, bool):
         return int(cell)
     return cell

@@ -11,6 +11,7 @@ from asc_edge.pipeline import Decision
 from asc_edge.sinks import Notice, Session, Stats, moved
 from asc_edge.sinks.mqtt.discovery import as_json, discovery, expire_after_s, heartbeat_s
 from asc_edge.sinks.mqtt.outbox import Outbox
+from asc_edge.text import iso_utc
 from asc_edge.version import __version__
 
 __all__ = ["OFFLINE", "ONLINE", "Room"]
@@ -221,13 +222,14 @@ class Room:
                 "of": session.channels,
             },
             "skipped": self._skipped,
-            "started": _iso(session.started),
+            "started": iso_utc(session.started),
             "expire_after_s": expire_after_s(self._settings, session),
         }
         if again or fields != self._said:
             self._said = fields
             self._put(
-                "status", as_json({**fields, "temperature_c": self._temperature, "time": _iso(self._now())})
+                "status",
+                as_json({**fields, "temperature_c": self._temperature, "time": iso_utc(self._now())}),
             )
 
     def _beat(self) -> None:
@@ -248,8 +250,4 @@ class Room:
         return self._session
 
     def _time(self, t_s: float) -> str:
-        return _iso(self._started().started + timedelta(seconds=t_s))
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_utc(self._started().started + timedelta(seconds=t_s))
