@@ -57,7 +57,9 @@ def add_array_commands(commands: Any, default_data: Path) -> None:
     make.add_argument(
         "--faults", default=_FAULTS, metavar="LIST", help="recordings of a scene (default: %(default)s)"
     )
-    make.add_argument("--jobs", type=int, metavar="N", help="scenes at a time (default: processors, at most 2)")
+    make.add_argument(
+        "--jobs", type=int, metavar="N", help="scenes at a time (default: processors, at most 2)"
+    )
     make.add_argument("--quiet", action="store_true", help="no progress")
     make.set_defaults(run=_make)
 

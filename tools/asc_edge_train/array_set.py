@@ -11,7 +11,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class SetOptions:
     clips_per_label: int = 8
     rooms_per_clip: int = 3
     faults: tuple[str, ...] = FAULTS
-    config: ArrayConfig = ArrayConfig()
+    config: ArrayConfig = field(default_factory=ArrayConfig)
 
 
 def make_array_set(
@@ -167,7 +167,10 @@ class _Render:
         rows = [_row(scene, response, recording, fault) for fault in self.options.faults]
         sizes = []
         for row in rows:
-            path, data = self.options.out / row.filename, _flac(recording.samples[row.fault], self.sample_rate_hz)
+            path, data = (
+                self.options.out / row.filename,
+                _flac(recording.samples[row.fault], self.sample_rate_hz),
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             sizes.append(len(data))
@@ -191,8 +194,7 @@ class _Render:
             ranked = sorted(
                 self.measured,
                 key=lambda each: (
-                    abs(np.log(each.distance_m / scene.distance_m))
-                    + abs(np.log(each.rt60_s / scene.rt60_s)),
+                    abs(np.log(each.distance_m / scene.distance_m)) + abs(np.log(each.rt60_s / scene.rt60_s)),
                     each.name,
                 ),
             )

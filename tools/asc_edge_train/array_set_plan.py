@@ -74,7 +74,7 @@ class ArrayRow:
 
 
 def choose_clips(clips: Sequence[Clip], per_label: int) -> list[Clip]:
-    """So many clips of every label and fold, of as many recordings as there are, picked by a hash of names."""
+    """So many clips of every label and fold, of as many recordings as possible, picked by a hash of names."""
     ordered = sorted(clips, key=lambda clip: zlib.crc32(clip.clip_id.encode()))
     queues: dict[tuple[str, int], list[tuple[int, Clip]]] = defaultdict(list)
     seen: dict[tuple[str, str], int] = defaultdict(int)
@@ -91,7 +91,7 @@ def choose_clips(clips: Sequence[Clip], per_label: int) -> list[Clip]:
 
 
 def plan_scenes(clips: Sequence[Clip], config: ArrayConfig, rooms_per_clip: int, seed: int) -> list[Scene]:
-    """Every clip's scenes: arrays, distances and reverberation times dealt out evenly in every label and fold."""
+    """Every clip's scenes: arrays, distances and reverberation times dealt out evenly by label and fold."""
     cells = [
         (array, distance_m, rt60_s)
         for array in config.arrays

@@ -1,4 +1,4 @@
-"""Microphone arrays that clips are heard through: their shapes, and everything that is drawn about a scene."""
+"""Microphone arrays that clips are heard through: their shapes, and all that is drawn about a scene."""
 
 from __future__ import annotations
 
@@ -91,8 +91,6 @@ class ArrayConfig:
         Peak of the loudest channel, in dB of full scale, before microphones differ.
     ambient_slope_db : (float, float)
         Of the ambient noise's spectrum, per octave: 0 is white, -3 pink, -6 as in quiet rooms.
-    plane_waves : int
-        Directions that the diffuse noise comes from.
     """
 
     arrays: tuple[str, ...] = ARRAYS
@@ -103,7 +101,6 @@ class ArrayConfig:
     snr_db: tuple[float, float] = (10.0, 30.0)
     level_db: tuple[float, float] = (-26.0, -6.0)
     ambient_slope_db: tuple[float, float] = (-6.0, -3.0)
-    plane_waves: int = 24
     microphones: MicrophoneConfig = field(default_factory=MicrophoneConfig)
 
     def __post_init__(self) -> None:
@@ -125,7 +122,6 @@ class ArrayConfig:
         _check_range("snr_db", self.snr_db, -20.0, 80.0)
         _check_range("level_db", self.level_db, -80.0, 0.0)
         _check_range("ambient_slope_db", self.ambient_slope_db, -12.0, 6.0)
-        _check("plane_waves", self.plane_waves, 1, 1000)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""A finished run as one bundle for each fold: what never heard the fold, for whatever is made from its clips."""
+"""A finished run as one bundle for each fold: what never heard the fold, for what is made from its clips."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ def fold_bundles(
     folds = range(1, recipe.folds + 1)
     by_fold = {fold: shipped_tasks(run, members, fused, fold) for fold in folds}
     judge = FoldJudge(
-        run, system, members, fused, {name: [by_fold[fold][name] for fold in folds] for name in system.members}
+        run,
+        system,
+        members,
+        fused,
+        {name: [by_fold[fold][name] for fold in folds] for name in system.members},
     )
     paths = {}
     for fold, tasks in by_fold.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ _SOUND_M_S = 343.0
 # Below this the ambient noise has no slope, and microphones no tilt: a slope would go to infinity at 0 Hz.
 _LOWEST_HZ = 50.0
 _TILT_FROM_HZ = 100.0
+_APART = 1e-6
 # Streams of draws, so that none of them depends on how much another has drawn.
 _SCENE, _AMBIENT, _MICROPHONES, _FAULT = range(4)
 
@@ -80,7 +82,6 @@ def record(
         len(heard),
         sample_rate_hz,
         slope_db=slope_db,
-        plane_waves=config.plane_waves,
         rng=streams[_AMBIENT],
     )
     heard += ambient * _rms(heard) * 10.0 ** (-snr_db / 20.0)
@@ -135,13 +136,12 @@ def diffuse_noise(
     sample_rate_hz: int,
     *,
     slope_db: float,
-    plane_waves: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Noise (length, channels) of unit power that reaches an array from all directions alike.
 
-    Independent plane waves from directions spread evenly over the sphere, so that neighbours hear low
-    frequencies as one and high ones each for itself.
+    The coherence of two microphones is that of a diffuse field: neighbours hear low frequencies as one, and
+    high ones each for itself.
 
     Parameters
     ----------
@@ -149,23 +149,25 @@ def diffuse_noise(
         Of the spectrum, per octave, from 50 Hz.
     """
     size = next_fast_len(length, real=True)
+    mixing = _diffuse_mixing(positions_m.tobytes(), len(positions_m), size, sample_rate_hz)
     frequency_hz = np.fft.rfftfreq(size, 1.0 / sample_rate_hz)
     shape = (np.maximum(frequency_hz, _LOWEST_HZ) / _LOWEST_HZ) ** (slope_db / 6.0206)
-    number = np.arange(plane_waves) + 0.5
-    height = 1.0 - 2.0 * number / plane_waves
-    around = np.pi * (1.0 + np.sqrt(5.0)) * number + rng.uniform(0.0, 2.0 * np.pi)
-    flat = np.sqrt(1.0 - height**2)
-    directions = np.stack([flat * np.cos(around), flat * np.sin(around), height], axis=1)
-    delays_s = positions_m @ directions.T / _SOUND_M_S
-    spectrum = np.zeros((len(positions_m), len(frequency_hz)), dtype=np.complex128)
-    for wave in range(plane_waves):
-        phase = rng.standard_normal((2, len(frequency_hz)))
-        source = (phase[0] + 1j * phase[1]) * shape
-        for channel in range(len(positions_m)):
-            spectrum[channel] += source * np.exp(-2j * np.pi * frequency_hz * delays_s[channel, wave])
-    spectrum[:, 0] = 0.0
-    noise = irfft(spectrum, size, axis=1)[:, :length].T
+    phase = rng.standard_normal((2, len(frequency_hz), len(positions_m)))
+    spectrum = np.einsum("fij,fj->fi", mixing, phase[0] + 1j * phase[1]) * shape[:, None]
+    spectrum[0] = 0.0
+    noise = irfft(spectrum, size, axis=0)[:length]
     return np.asarray(noise / _rms(noise))
+
+
+@functools.lru_cache(maxsize=4)  # all scenes of an array share it, and it takes longer than all the rest
+def _diffuse_mixing(positions_m: bytes, channels: int, size: int, sample_rate_hz: int) -> np.ndarray:
+    """What makes channels of a diffuse field from independent ones, (frequencies, channels, channels)."""
+    places = np.frombuffer(positions_m).reshape(channels, 3)
+    apart_m = np.linalg.norm(places[:, None] - places[None], axis=2)
+    frequency_hz = np.fft.rfftfreq(size, 1.0 / sample_rate_hz)
+    coherence = np.sinc(2.0 * frequency_hz[:, None, None] * apart_m / _SOUND_M_S)
+    # At low frequencies all channels are one, and rounding alone decides which way the matrix falls.
+    return np.asarray(np.linalg.cholesky(coherence + _APART * np.eye(channels)))
 
 
 def _in_room(samples: np.ndarray, responses: np.ndarray) -> np.ndarray:

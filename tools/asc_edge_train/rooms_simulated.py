@@ -82,7 +82,7 @@ def room_responses(
     source_m: np.ndarray,
     microphones_m: np.ndarray,
 ) -> list[np.ndarray]:
-    """Responses from one place to some microphones of a shoebox room; the first direct sound stands at the start.
+    """Responses from one place to some microphones of a shoebox room; the first direct sound stands in front.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Sets of array recordings that ``asc-edge-train make-array-set`` has made: ``array-set.csv`` and its files."""
+"""Sets of array recordings made by ``asc-edge-train make-array-set``: ``array-set.csv`` and its files."""
 
 from __future__ import annotations
 
