@@ -18,7 +18,14 @@ from asc_edge_train.rooms_simulated import import_pyroomacoustics, room_response
 from asc_edge_train.sound import clip_samples
 from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp
 
-__all__ = ["MEASURED_FOLDER", "measured_arrays", "reverberation_s", "simulate_array", "simulated_array"]
+__all__ = [
+    "MEASURED_FOLDER",
+    "measured_arrays",
+    "reverberation_s",
+    "simulate_array",
+    "simulated_array",
+    "simulated_pool",
+]
 
 # Raised when the rooms drawn change, so that old caches are made again.
 _VERSION = 1
@@ -110,6 +117,31 @@ def simulated_array(
         distance_m=distance_m,
         rt60_s=float(stored["rt60_s"]),
     )
+
+
+def simulated_pool(
+    config: ArrayConfig, count: int, sample_rate_hz: int, seed: int, cache: Path | None = None
+) -> list[ArrayResponse]:
+    """So many arrays in rooms drawn at random, of all simulated kinds in turn; more of them begin with these.
+
+    Distances and reverberation times are drawn between the smallest and the largest of ``config``.
+    """
+    kinds = [array for array in config.arrays if array != MEASURED]
+    pool = []
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        pool.append(
+            simulated_array(
+                config,
+                kinds[number % len(kinds)],
+                distance_m=float(rng.uniform(min(config.distances_m), max(config.distances_m))),
+                rt60_s=float(rng.uniform(min(config.rt60_s), max(config.rt60_s))),
+                sample_rate_hz=sample_rate_hz,
+                seed=[seed, number],
+                cache=cache,
+            )
+        )
+    return pool
 
 
 def simulate_array(

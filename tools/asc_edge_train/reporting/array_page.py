@@ -59,7 +59,8 @@ def array_blocks(result: Result, command: str) -> list[Block]:
     blocks += [
         Text(
             "Macro-F1 in percent, with 95 % intervals from resampling whole recordings. The best single "
-            "channel is the one that did best on this very set, chosen in hindsight, so the gain is on the safe side."
+            "channel is the one that did best on this very set, chosen in hindsight, so the gain is on the "
+            "safe side."
         ),
         Heading(2, "Each channel alone"),
         Bullets(
