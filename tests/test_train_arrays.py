@@ -59,7 +59,7 @@ def test_shapes_of_arrays() -> None:
         array_positions_m("linear9")
 
 
-# Catches: ranges that are the wrong way round, or impossible, and are found out only after hours of rendering.
+# Catches: ranges that are the wrong way round, or impossible, found out only after hours of rendering.
 @pytest.mark.parametrize(
     "change",
     [
@@ -113,7 +113,7 @@ def test_levels_are_those_of_the_scene() -> None:
     assert snr_db == pytest.approx(12.0, abs=0.7)
 
 
-# Catches: draws from a shared state; a healthy array that changes with the faults that are asked for beside it.
+# Catches: draws from a shared state; a healthy array that changes with the faults asked for beside it.
 def test_recordings_follow_the_seed() -> None:
     np.random.seed(3)
     config = ArrayConfig()

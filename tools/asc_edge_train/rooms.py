@@ -39,7 +39,7 @@ def load_rooms(
     seed: int = 0,
     cache: Path | None = None,
 ) -> list[np.ndarray | ArrayResponse]:
-    """Responses that the recipe allows, each of unit energy: measured ones, then simulated ones, then arrays'.
+    """Responses that the recipe allows, each of unit energy: measured, then simulated, then those of arrays.
 
     Those of one microphone are (n,).
 
