@@ -39,6 +39,7 @@ __all__ = [
     "ShippedNetwork",
     "attribution",
     "describe_bundle",
+    "float_networks",
     "heard_recordings",
     "make_bundle",
     "shipped_tasks",
@@ -62,6 +63,14 @@ def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) 
     if is_stamped(path, key):
         Bundle.open(path)
         return path
+    networks = float_networks(run, tasks)
+    write_system(path, run, members, fused, networks=networks, card=model_card(run, fused))
+    stamp(path, key)
+    return path
+
+
+def float_networks(run: Run, tasks: dict[str, ShippedTask]) -> dict[str, ShippedNetwork]:
+    """Networks as ONNX files in 32 bits, by member."""
     networks = {}
     for name, task in tasks.items():
         if isinstance(task, FrozenTask):
@@ -71,9 +80,7 @@ def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) 
         mels, frames = _picture_size(run, task)
         data = export_onnx(load_network(task, mels), task.member.kind, mels, frames)
         networks[name] = ShippedNetwork("onnx", data, parts=stream_parts(run, task, data, "onnx"))
-    write_system(path, run, members, fused, networks=networks, card=model_card(run, fused))
-    stamp(path, key)
-    return path
+    return networks
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ def write_system(
     *,
     networks: dict[str, ShippedNetwork],
     card: dict[str, Any],
+    fold: int = ALL_FOLDS,
 ) -> None:
     """Write a bundle of a fusion.
 
@@ -125,14 +133,17 @@ def write_system(
     ----------
     networks : dict
         By member, in the fusion's order.
+    fold : int
+        Which fold the networks never heard, where they are a fold's.
     """
+    heard = [clip for clip in run.clips if fold == ALL_FOLDS or clip.fold not in (0, fold)]
     files: dict[str, bytes] = {
         "fusion.npz": fused.fusion.to_npz(),
-        "ATTRIBUTION.md": attribution(run.clips, run.recipe.name, foreign_networks(run, fused.name)).encode(),
-        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in run.clips})).encode(),
+        "ATTRIBUTION.md": attribution(heard, run.recipe.name, foreign_networks(run, fused.name)).encode(),
+        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in heard})).encode(),
     }
     specs, costs = [], {}
-    tasks = shipped_tasks(run, members, fused)
+    tasks = shipped_tasks(run, members, fused, fold)
     front_ends = front_end_names(run.recipe.front_ends, list(tasks.values()))
     for name, shipped in networks.items():
         task, svm = tasks[name], members[name].svm

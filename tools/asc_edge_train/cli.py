@@ -1,4 +1,4 @@
-"""The command ``asc-edge-train``: run, export, evaluate, compare, report, recipes, fetch."""
+"""The command ``asc-edge-train``: run, export, evaluate, arrays, compare, report, recipes, fetch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
+from asc_edge_train.array_command import add_array_commands
 from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
 from asc_edge_train.typed import PROG, typed
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.command in {"run", "ablate", "export", "fetch"}:
+        if args.command in {"run", "ablate", "export", "fetch", "make-array-set"}:
             resume = f"; resume with: {typed(argv)}"
         code: int = args.run(args, argv)
         return code
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     add_export_command(commands, DEFAULT_DATA)
     _add_evaluate(commands)
+    add_array_commands(commands, DEFAULT_DATA)
     _add_compare(commands)
     add_fetch_command(commands)
     add_command(commands, "recipes", "List the recipes that ship.", _RECIPES).set_defaults(run=_recipes)

@@ -11,6 +11,7 @@ import numpy as np
 from asc_edge.errors import AudioFileError
 from asc_edge.frontend import LogMelConfig, log_mel, picture
 from asc_edge.window import level
+from asc_edge_train.arrays import ArrayResponse
 from asc_edge_train.clips import Clip
 from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import Recipe, RoomConfig, fingerprint
@@ -78,7 +79,7 @@ class _Views:
     channels: str
     plain_views: int
     speeds: tuple[float, ...]
-    rooms: list[np.ndarray]
+    rooms: list[np.ndarray | ArrayResponse]
     room_config: RoomConfig
     seed: int
 
@@ -100,7 +101,7 @@ class _Views:
         for variant in range(1, 1 + self.room_config.count):
             rng = np.random.default_rng(clip_seed(self.seed, clip.clip_id, variant))
             one = dry if self.plain_views == 1 else dry[:, [int(rng.integers(self.plain_views))]]
-            wet = room_variant(np.ascontiguousarray(one), self.rooms, self.room_config, rng)
+            wet = room_variant(np.ascontiguousarray(one), self.rooms, self.room_config, rng, rate)
             views.append(log_mel(wet, self.config)[0])
         return np.stack(views)
 
@@ -127,7 +128,7 @@ def make_features(
     cache : Path
         Folder of the caches. Their names say what they depend on, so that runs can share it.
     """
-    rooms: dict[int, list[np.ndarray]] = {}
+    rooms: dict[int, list[np.ndarray | ArrayResponse]] = {}
     used = sorted({member.front_end for member in recipe.members if member.trained})
     plain = clip_samples(clips[0], 0, recipe.channels).shape[1]
     features = {}
@@ -140,6 +141,7 @@ def make_features(
                 data,
                 rate,
                 simulated=recipe.room_variants.simulated,
+                arrays=recipe.room_variants.arrays,
                 seed=seed,
                 cache=cache,
             )
@@ -155,7 +157,7 @@ def make_features(
         )
         # Rooms are drawn by seed and clip; a plain view depends on neither.
         drawn = (seed, [clip.clip_id for clip in clips]) if recipe.room_variants.count else ()
-        variants = vars(recipe.room_variants) if recipe.room_variants.count else {}
+        variants = recipe.room_variants.described() if recipe.room_variants.count else {}
         key = fingerprint(
             _VERSION,
             list(keys),

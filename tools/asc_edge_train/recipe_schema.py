@@ -53,14 +53,21 @@ class RoomConfig:
     """Extra training variants of every clip: another room, level and noise.
 
     Rooms are the measured responses of ``folder``, and ``simulated`` ones of seeded size and reverberation.
+    ``arrays`` more are simulated arrays in rooms: a variant is one of their channels, with a microphone's own
+    gain, response, offset, noise and converter (`asc_edge_train.arrays.ArrayConfig`).
     """
 
     count: int = 0
     simulated: int = 0
+    arrays: int = 0
     folder: str = ""
     licences: list[str] = field(default_factory=list)
     level_db: list[float] = field(default_factory=lambda: [-20.0, 0.0])
     noise_db: list[float] = field(default_factory=lambda: [-60.0, -30.0])
+
+    def described(self) -> dict[str, Any]:
+        """What variants depend on; without arrays the same as before there were any."""
+        return {name: value for name, value in vars(self).items() if name != "arrays" or value}
 
 
 @dataclass(frozen=True, kw_only=True)

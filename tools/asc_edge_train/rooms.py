@@ -6,11 +6,15 @@ Without them the network could tell speech from kitchens by the studio instead o
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.signal import fftconvolve
 
+from asc_edge_train.arrays import ArrayConfig, ArrayResponse
+from asc_edge_train.arrays_render import record_channel
+from asc_edge_train.arrays_rooms import simulated_pool
 from asc_edge_train.clips import DataError, licence_family
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.recipe import RoomConfig
@@ -31,25 +35,34 @@ def load_rooms(
     sample_rate_hz: int,
     *,
     simulated: int = 0,
+    arrays: int = 0,
     seed: int = 0,
     cache: Path | None = None,
-) -> list[np.ndarray]:
-    """Impulse responses (n,) that the recipe allows, each of unit energy: measured ones, then simulated ones.
+) -> list[np.ndarray | ArrayResponse]:
+    """Responses that the recipe allows, each of unit energy: measured, then simulated, then those of arrays.
+
+    Those of one microphone are (n,).
 
     Parameters
     ----------
     simulated, seed, cache
         How many rooms are simulated, by which seed, and where they are kept (`rooms_simulated`). With some,
-        the recipe's folder of measured ones may be left empty.
+        or with arrays, the recipe's folder of measured ones may be left empty.
+    arrays : int
+        How many arrays in rooms are simulated (`arrays_rooms.simulated_pool`).
 
     Raises
     ------
     DataError
         When none is left, or there is nothing to simulate them with.
     """
-    responses = _measured(config, data, sample_rate_hz) if config.folder or not simulated else []
+    responses: list[np.ndarray | ArrayResponse] = []
+    if config.folder or not (simulated or arrays):
+        responses += _measured(config, data, sample_rate_hz)
     if simulated:
         responses += simulate_rooms(simulated, sample_rate_hz, seed, cache)
+    if arrays:
+        responses += simulated_pool(ArrayConfig(), arrays, sample_rate_hz, seed, cache)
     return responses
 
 
@@ -68,10 +81,26 @@ def _measured(config: RoomConfig, data: Path, sample_rate_hz: int) -> list[np.nd
 
 
 def room_variant(
-    samples: np.ndarray, rooms: list[np.ndarray], config: RoomConfig, rng: np.random.Generator
+    samples: np.ndarray,
+    rooms: Sequence[np.ndarray | ArrayResponse],
+    config: RoomConfig,
+    rng: np.random.Generator,
+    sample_rate_hz: int = 0,
 ) -> np.ndarray:
-    """One clip (n, 1) in a room drawn at random, with random level and white noise; same length, float32."""
-    wet = fftconvolve(samples[:, 0].astype(np.float64), rooms[int(rng.integers(len(rooms)))])[: len(samples)]
+    """One clip (n, 1) in a room drawn at random, with random level and noise; same length, float32.
+
+    Parameters
+    ----------
+    sample_rate_hz : int
+        Only what an array hears depends on it: one of its channels is drawn.
+    """
+    response = rooms[int(rng.integers(len(rooms)))]
+    if isinstance(response, ArrayResponse):
+        drawn = rng.integers(2**32, size=2).tolist()
+        return record_channel(
+            samples[:, 0], response, ArrayConfig(), sample_rate_hz=sample_rate_hz, seed=drawn
+        )[:, None]
+    wet = fftconvolve(samples[:, 0].astype(np.float64), response)[: len(samples)]
     peak = float(np.max(np.abs(wet)))
     if peak > 0:
         wet *= 10.0 ** (rng.uniform(*config.level_db) / 20.0) / peak

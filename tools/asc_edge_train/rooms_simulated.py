@@ -11,7 +11,7 @@ from asc_edge_train.clips import DataError
 from asc_edge_train.recipe import fingerprint
 from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp
 
-__all__ = ["simulate_rooms"]
+__all__ = ["import_pyroomacoustics", "room_responses", "simulate_rooms"]
 
 # Raised when the rooms drawn change, so that old caches are made again.
 _VERSION = 1
@@ -49,7 +49,7 @@ def simulate_rooms(count: int, sample_rate_hz: int, seed: int, cache: Path | Non
     if path is not None and is_stamped(path, key):
         stored = load_arrays(path)
         return [stored[f"room{number}"] for number in range(count)]
-    pra = _pyroomacoustics()
+    pra = import_pyroomacoustics()
     rooms = [_simulate(pra, sample_rate_hz, [seed, number]) for number in range(count)]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,33 @@ def simulate_rooms(count: int, sample_rate_hz: int, seed: int, cache: Path | Non
 def _simulate(pra: ModuleType, sample_rate_hz: int, seed: list[int]) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size_m, rt60_s = rng.uniform(_SMALLEST_M, _LARGEST_M), rng.uniform(*_RT60_S)
+    source_m, microphone_m = _places(size_m, rng)
+    (response,) = room_responses(
+        pra,
+        sample_rate_hz,
+        size_m=size_m,
+        rt60_s=rt60_s,
+        source_m=source_m,
+        microphones_m=microphone_m[None],
+    )
+    return response / np.sqrt(np.sum(response**2))
+
+
+def room_responses(
+    pra: ModuleType,
+    sample_rate_hz: int,
+    *,
+    size_m: np.ndarray,
+    rt60_s: float,
+    source_m: np.ndarray,
+    microphones_m: np.ndarray,
+) -> list[np.ndarray]:
+    """Responses from one place to some microphones of a shoebox room; the first direct sound stands in front.
+
+    Parameters
+    ----------
+    microphones_m : ndarray (microphones, 3)
+    """
     absorption, reflections = _walls(pra, rt60_s, size_m)
     room = pra.ShoeBox(
         size_m,
@@ -69,16 +96,15 @@ def _simulate(pra: ModuleType, sample_rate_hz: int, seed: list[int]) -> np.ndarr
         max_order=min(reflections, _MOST_REFLECTIONS),
         air_absorption=True,
     )
-    source_m, microphone_m = _places(size_m, rng)
     room.add_source(source_m)
-    room.add_microphone(microphone_m)
+    for microphone_m in microphones_m:
+        room.add_microphone(microphone_m)
     room.compute_rir()
-    response = np.asarray(room.rir[0][0], dtype=np.float64)
-    delay_s = float(np.linalg.norm(source_m - microphone_m)) / room.c
+    delay_s = float(np.min(np.linalg.norm(microphones_m - source_m, axis=1))) / room.c
     # pyroomacoustics delays everything by half its fractional-delay filter.
     direct = int(delay_s * sample_rate_hz) + pra.constants.get("frac_delay_length") // 2
-    response = response[max(0, direct - _LEAD_SAMPLES) :]
-    return response / np.sqrt(np.sum(response**2))
+    start = max(0, direct - _LEAD_SAMPLES)
+    return [np.asarray(response[0], dtype=np.float64)[start:] for response in room.rir]
 
 
 def _walls(pra: ModuleType, rt60_s: float, size_m: np.ndarray) -> tuple[float, int]:
@@ -100,7 +126,14 @@ def _places(size_m: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
             return source, microphone
 
 
-def _pyroomacoustics() -> ModuleType:
+def import_pyroomacoustics() -> ModuleType:
+    """The library that simulates rooms.
+
+    Raises
+    ------
+    DataError
+        When it isn't installed.
+    """
     try:
         import pyroomacoustics
     except ImportError:

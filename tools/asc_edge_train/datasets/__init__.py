@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asc_edge_train.clips import Clip, Corpus, DataError, check_groups
+from asc_edge_train.datasets.arrays import load_arrays_set
 from asc_edge_train.datasets.esc import load_esc10, load_esc50
 from asc_edge_train.datasets.folders import load_folders
 from asc_edge_train.datasets.gtzan import load_gtzan
@@ -35,6 +36,7 @@ LAYOUTS: dict[str, Callable[..., list[Clip]]] = {
     "kitchen20": load_kitchen20,
     "household": load_household,
     "manifest": load_manifest,
+    "arrays": load_arrays_set,
     "folders": load_folders,
 }
 

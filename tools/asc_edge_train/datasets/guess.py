@@ -27,6 +27,7 @@ _MARKS = (
     (f"genres/{GENRES[0]}", "gtzan"),
     (f"Data/genres_original/{GENRES[0]}", "gtzan"),
     (f"genres_original/{GENRES[0]}", "gtzan"),
+    ("array-set.csv", "arrays"),
     ("clips.csv", "folders"),
 )
 

@@ -65,7 +65,7 @@ class FoldJudge:
         for task in self._tasks[name]:
             values = answers[task.fold].astype(np.float64)
             if task.member.kind != "posterior":
-                values = self._svm(task).decision_function(values)
+                values = self.svm(task).decision_function(values)
             scores[self._place[task.held_out]] = values
         return scores
 
@@ -78,7 +78,7 @@ class FoldJudge:
         """The fusion of members' scores against what the run's fusion said."""
         stacked = self._stack(scores)
         posteriors = np.empty((len(stacked), len(self._recipe.labels)))
-        for fold, fusion in self._fusions.items():
+        for fold, fusion in self.fusions.items():
             rows = self._folds == fold
             posteriors[rows] = fusion.predict_proba(stacked[rows])
         return self._judge(self._fused.posteriors[self._development], posteriors)
@@ -98,7 +98,7 @@ class FoldJudge:
     def _reference(self, name: str) -> np.ndarray:
         return self._members[name].scores[self._development]
 
-    def _svm(self, task: ShippedTask) -> LinearSvm:
+    def svm(self, task: ShippedTask) -> LinearSvm:
         """The SVM that the run scored this network's fold with, fitted again."""
         if task.name not in self._svms:
             c = self._members[task.member.name].notes["c_by_fold"][str(task.fold)]
@@ -109,7 +109,7 @@ class FoldJudge:
         return self._svms[task.name]
 
     @cached_property
-    def _fusions(self) -> dict[int, LateFusion]:
+    def fusions(self) -> dict[int, LateFusion]:
         """The fusion that the run scored each fold with, fitted again."""
         stacked = self._stack({name: self._reference(name) for name in self._system.members})
         config = self._recipe.fusion_of(self._system)
