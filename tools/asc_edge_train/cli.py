@@ -15,6 +15,7 @@ from asc_edge.cli.options import add_command, forget_output, make_parser, report
 from asc_edge.errors import AscEdgeError, UsageError
 from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
+from asc_edge_train.leave_out_command import add_leave_out_command
 from asc_edge_train.typed import PROG, typed
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.command in {"run", "ablate", "export", "fetch"}:
+        if args.command in {"run", "ablate", "leave-out", "export", "fetch"}:
             resume = f"; resume with: {typed(argv)}"
         code: int = args.run(args, argv)
         return code
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_ablate(commands)
+    add_leave_out_command(commands, _add_run_options, _run_options)
     add_export_command(commands, DEFAULT_DATA)
     _add_evaluate(commands)
     _add_compare(commands)

@@ -30,6 +30,8 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(f"{where}: metric is macro_f1 or accuracy, not {recipe.metric!r}")
     if recipe.channels not in {"mono", "per_channel"}:
         raise ConfigError(f"{where}: channels is mono or per_channel, not {recipe.channels!r}")
+    if recipe.split not in {"folds", "recordist", "corpus"}:
+        raise ConfigError(f"{where}: split is folds, recordist or corpus, not {recipe.split!r}")
     if any(fold <= recipe.folds for fold in recipe.evaluation_folds):
         raise ConfigError(f"{where}: evaluation_folds must lie beyond the {recipe.folds} folds")
     if any(not 0.5 <= speed <= 2.0 or speed == 1.0 for speed in recipe.speed_variants):

@@ -233,6 +233,9 @@ class Recipe:
         Extra training variants of every clip: played so many times as fast, with the pitch changed as much.
     licences : tuple of str
         Families of licences that may be trained on; empty for any, and then nothing is shipped.
+    split : {"folds", "recordist", "corpus"}
+        What is held out at a time: a fold of recordings, or all that one person recorded, or a whole corpus. The
+        latter two ship nothing.
     ship : str
         The fusion that goes into the bundle; empty for none.
     """
@@ -267,6 +270,7 @@ class Recipe:
     ship: str = ""
     reference: tuple[dict[str, Any], ...] = ()
     ablation: AblationConfig | None = None
+    split: str = "folds"
     clips_per_class_and_fold: int = 0
     smoke: dict[str, Any] = field(default_factory=dict)
 
