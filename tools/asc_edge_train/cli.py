@@ -55,6 +55,7 @@ _EVALUATE = """\
 a mapping file:
   default = "other"                     # classes that are not named; without it they are left out
   exclude = ["pouring_water"]
+  unknown = ["siren"]                   # sounds that it can't know: how well does it tell that?
   labels = { vacuum_cleaner = "vacuum_cleaner", keyboard_typing = "working" }
 """
 _COMPARE = """\
@@ -318,6 +319,7 @@ def _evaluate(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             mapping=mapping,
             fold=args.fold,
             unheard=args.unheard,
+            unknown=mapping.unknown,
             progress=progress,
         )
     print(json.dumps(result) if args.json else "\n".join(evaluation_text(result)))
