@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
+from asc_edge_train.belief_command import add_belief_command
 from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
 from asc_edge_train.leave_out_command import add_leave_out_command
@@ -118,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_ablate(commands)
     add_leave_out_command(commands, _add_run_options, _run_options)
+    add_belief_command(commands, DEFAULT_WEIGHTS)
     add_export_command(commands, DEFAULT_DATA)
     _add_evaluate(commands)
     _add_compare(commands)
