@@ -119,8 +119,8 @@ class MemberSpec:
 class Manifest:
     """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, data).
 
-    ``unknown_below`` is the highest posterior below which a sound is none that the bundle was trained on; None
-    where the manifest has no ``thresholds``.
+    ``unknown_below`` is the highest posterior below which a sound is none that the bundle was trained on;
+    None where the manifest has no ``thresholds``.
     """
 
     name: str

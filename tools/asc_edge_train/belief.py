@@ -38,7 +38,7 @@ def measure(
     unknown: Sequence[Path] = (),
     weights: Path,
 ) -> dict[str, Any]:
-    """Measure one system of a run, and write ``belief.json``, ``.md``, ``.html`` and the diagram into ``out``.
+    """Measure one system of a run, and write ``belief.json``, ``.md``, ``.html`` and a diagram into ``out``.
 
     Parameters
     ----------
@@ -63,7 +63,9 @@ def measure(
     rows = stored.predictions["part"] == 0
     scores = stored.predictions[f"scores:{judge.system}"][rows]
     if not are_posteriors(scores):
-        raise UsageError(f"{folder}: system {judge.system!r} answers in decision values; give one of posteriors")
+        raise UsageError(
+            f"{folder}: system {judge.system!r} answers in decision values; give one of posteriors"
+        )
     truth, groups = stored.predictions["truth"][rows], stored.predictions["groups"][rows]
     corpora = {row["clip_id"]: row["corpus"] for row in judge.table}
     corpus = np.array([corpora[clip_id] for clip_id in stored.predictions["clip_ids"][rows]])
@@ -74,13 +76,15 @@ def measure(
         "labels": list(judge.recipe.labels),
         "calibration": calibration_table(scores, truth, groups),
         "by_corpus": {
-            str(name): calibration_table(scores[corpus == name], truth[corpus == name], groups[corpus == name])
+            str(name): calibration_table(
+                scores[corpus == name], truth[corpus == name], groups[corpus == name]
+            )
             for name in np.unique(corpus)
         },
         "threshold": choose_threshold(known_score(scores)),
     }
     if unknown:
-        result |= _rejection(judge, scores, truth, groups, unknown, weights)
+        result |= _rejection(judge, scores, truth, groups, folders=unknown, weights=weights)
     title = f"What to believe of {result['recipe']} {result['version']}, {judge.system}"
     blocks: list[Block] = [Heading(1, title)]
     blocks += calibration_blocks(stored.report, stored.predictions)
@@ -99,6 +103,7 @@ def _rejection(
     scores: np.ndarray,
     truth: np.ndarray,
     groups: np.ndarray,
+    *,
     folders: Sequence[Path],
     weights: Path,
 ) -> dict[str, Any]:
@@ -140,7 +145,8 @@ def _rejection(
 
 
 def _clips(folder: Path) -> list[Clip]:
-    """Every sound of a folder; takes that were cut from one recording (``name_0``, ``name_1``) are one group."""
+    """Every sound of a folder; takes that were cut from one recording (``name_0``, ``name_1``) are one "
+    "group."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of unknown sounds")
     clips = []
@@ -165,13 +171,15 @@ def _clips(folder: Path) -> list[Clip]:
 def belief_text(result: dict[str, Any]) -> list[str]:
     """The figures as lines of text."""
     lines = [
-        f"{result['recipe']} {result['version']}, {result['system']}: expected calibration error, 15 bins, out of fold"
+        f"{result['recipe']} {result['version']}, {result['system']}: expected calibration error, 15 bins, "
+        "out of fold"
     ]
     for name, table in [("all clips", result["calibration"]), *result["by_corpus"].items()]:
         low, high = table["ece_interval"]
         lines.append(
-            f"  {name:<20} {100 * table['ece']:5.1f} % ({100 * low:.1f}–{100 * high:.1f})   equal width "
-            f"{100 * table['ece_equal_width']:.1f} %   every label the same {100 * table['ece_balanced']:.1f} %   "
+            f"  {name:<20} {100 * table['ece']:5.1f} % ({100 * low:.1f}–{100 * high:.1f})   "
+            f"equal width {100 * table['ece_equal_width']:.1f} %   "
+            f"every label the same {100 * table['ece_balanced']:.1f} %   "
             f"confidence {100 * table['confidence']:.1f} %, right {100 * table['accuracy']:.1f} %"
         )
     lines.append(f"unknown_below at 95 % recall: {result['threshold']:.4f}")

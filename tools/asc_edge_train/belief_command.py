@@ -25,7 +25,12 @@ def add_belief_command(commands: Any, default_weights: Path) -> None:
     command = add_command(commands, "belief", _SUMMARY, _EXAMPLES)
     command.add_argument("run_dir", type=Path, metavar="RUNDIR", help="the folder given to run --out")
     command.add_argument(
-        "--unknown", type=Path, action="append", default=[], metavar="DIR", help="sounds of none of the labels"
+        "--unknown",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="sounds of none of the labels",
     )
     command.add_argument("--system", metavar="NAME", help="which answers in posteriors (default: what ships)")
     command.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the run's folder)")
@@ -41,5 +46,9 @@ def _belief(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
 
     out = args.out or args.run_dir
     result = measure(args.run_dir, out, system=args.system, unknown=args.unknown, weights=args.weights)
-    print(json.dumps(result) if args.json else "\n".join([*belief_text(result), f"wrote {out / 'belief'}.html, .md, .json"]))
+    print(
+        json.dumps(result)
+        if args.json
+        else "\n".join([*belief_text(result), f"wrote {out / 'belief'}.html, .md, .json"])
+    )
     return 0

@@ -1,7 +1,7 @@
 """How far posteriors can be believed: expected calibration error, and what a reliability diagram shows.
 
-Top-label calibration: of all clips that are answered with a confidence of 0.8, 80 % should be right. Bins hold
-equally many clips (equal mass), or are equally wide; the former doesn't hang on near-empty bins.
+Top-label calibration: of all clips that are answered with a confidence of 0.8, 80 % should be right. Bins
+hold equally many clips (equal mass), or are equally wide; the former doesn't hang on near-empty bins.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Reliability:
 
 
 def are_posteriors(scores: np.ndarray) -> bool:
-    """Whether scores (clips, labels) are posteriors: not negative, rows summing to 1. Rows of NaN don't count."""
+    """Whether scores (clips, labels) are posteriors: not negative, rows summing to 1. Rows of NaN don't "
+    "count."""
     rows = scores[~np.isnan(scores).any(axis=1)]
     return bool(len(rows) and (rows >= 0).all() and np.allclose(rows.sum(axis=1), 1.0, atol=1e-3))
 
@@ -113,10 +114,10 @@ def calibration_table(
     Returns
     -------
     dict
-        ``ece`` (equal mass) with ``ece_interval``, ``ece_equal_width``, ``ece_balanced`` (equal mass, every label
-        weighing the same), ``confidence``, ``accuracy``, and ``bins`` with ``confidence``, ``accuracy`` and
-        ``weight`` of the bins of equal mass. Resamples have bins of their own, whose noise adds to the error: the
-        interval lies a little high.
+        ``ece`` (equal mass) with ``ece_interval``, ``ece_equal_width``, ``ece_balanced`` (equal mass, every
+        label weighing the same), ``confidence``, ``accuracy``, and ``bins`` with ``confidence``,
+        ``accuracy`` and ``weight`` of the bins of equal mass. Resamples have bins of their own, whose noise
+        adds to the error: the interval lies a little high.
     """
     confidence, right, kept = _top(posteriors, truth)
     balanced = 1.0 / np.bincount(truth[kept])[truth[kept]]

@@ -146,8 +146,8 @@ def load_mapping(judge: Judge, layout: str, path: Path | None) -> FolderMapping:
     """The mapping from a layout's classes to the judge's labels.
 
     The recipe's mapping stands in the bundle or run; a TOML file of the same form takes its place
-    (``labels = { dog = "dog_bark" }``, ``default``, ``exclude``), which may name classes that are unknown to the
-    judge, too (``unknown = ["siren"]``).
+    (``labels = { dog = "dog_bark" }``, ``default``, ``exclude``), which may name classes that are unknown to
+    the judge, too (``unknown = ["siren"]``).
 
     Raises
     ------
@@ -189,9 +189,9 @@ def evaluate(
 
     Labels that the folder has no clip of don't count in the macro-F1. A clip that is silent to the pipeline
     has no answer, and counts as wrong. Clips of recordings that the judge was trained on are counted as
-    ``heard``, and with ``unheard`` left out: they flatter it. ``calibration`` is that of its posteriors on these
-    clips; ``rejection`` says how well it tells them from clips of the classes in ``unknown``, which count
-    nowhere else. Either is None where it can't be measured.
+    ``heard``, and with ``unheard`` left out: they flatter it. ``calibration`` is that of its posteriors on
+    these clips; ``rejection`` says how well it tells them from clips of the classes in ``unknown``, which
+    count nowhere else. Either is None where it can't be measured.
 
     Raises
     ------
@@ -256,7 +256,8 @@ def _rejection(
     strange: Sequence[Clip],
     progress: Callable[[int], None],
 ) -> dict[str, Any] | None:
-    """How well known clips are told from unknown ones: by the highest posterior, or by the energy of scores."""
+    """How well known clips are told from unknown ones: by the highest posterior, or by the energy of "
+    "scores."""
     if not strange:
         return None
     other = judge.scores(strange, progress)
@@ -273,7 +274,11 @@ def _rejection(
     by_class = {
         fine: {
             "clips": sum(clip.fine == fine for clip in strange),
-            "passed": int(sum(clip.fine == fine and score >= limit for clip, score in zip(strange, unknown))),
+            "passed": int(
+                sum(
+                    clip.fine == fine and score >= limit for clip, score in zip(strange, unknown, strict=True)
+                )
+            ),
         }
         for fine in sorted({clip.fine for clip in strange})
     }
@@ -287,7 +292,8 @@ def _belief(result: dict[str, Any]) -> list[str]:
     if calibration:
         low, high = calibration["ece_interval"]
         lines.append(
-            f"expected calibration error {100 * calibration['ece']:.1f} % ({100 * low:.1f} to {100 * high:.1f}); "
+            f"expected calibration error {100 * calibration['ece']:.1f} % "
+            f"({100 * low:.1f} to {100 * high:.1f}); "
             f"bins of equal width {100 * calibration['ece_equal_width']:.1f} %"
         )
     if rejection:
@@ -300,7 +306,8 @@ def _belief(result: dict[str, Any]) -> list[str]:
         )
         if "threshold" in rejection:
             lines.append(
-                f"at its threshold {rejection['threshold']:.3f}: {100 * rejection['recall']:.1f} % of the known and "
+                f"at its threshold {rejection['threshold']:.3f}: {100 * rejection['recall']:.1f} % of the "
+                "known and "
                 f"{100 * rejection['fpr']:.1f} % of the unknown pass for known"
             )
         passed = ", ".join(f"{k} {v['passed']} of {v['clips']}" for k, v in rejection["by_class"].items())

@@ -20,8 +20,8 @@ _EXAMPLES = """\
   asc-edge-train leave-out home --by corpus --out runs/left-out
   asc-edge-train leave-out home --by recordist --member yamnet --out runs/left-out --json
 
-Networks are not trained: SVMs over frozen embeddings take minutes. To train a recipe's networks for each corpus,
-write split = "corpus" into a recipe and run it. Interrupted, the same command goes on where it was.
+Networks are not trained: SVMs over frozen embeddings take minutes. To train a recipe's networks for each
+corpus, write split = "corpus" into a recipe and run it. Interrupted, the same command goes on where it was.
 """
 
 OpenOptions = Callable[[argparse.Namespace, Sequence[str] | None], AbstractContextManager["RunOptions"]]

@@ -32,6 +32,8 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(f"{where}: channels is mono or per_channel, not {recipe.channels!r}")
     if recipe.split not in {"folds", "recordist", "corpus"}:
         raise ConfigError(f"{where}: split is folds, recordist or corpus, not {recipe.split!r}")
+    if recipe.unknown_recall and not 0.5 <= recipe.unknown_recall < 1.0:
+        raise ConfigError(f"{where}: unknown_recall is 0, or from 0.5 to below 1")
     if any(fold <= recipe.folds for fold in recipe.evaluation_folds):
         raise ConfigError(f"{where}: evaluation_folds must lie beyond the {recipe.folds} folds")
     if any(not 0.5 <= speed <= 2.0 or speed == 1.0 for speed in recipe.speed_variants):

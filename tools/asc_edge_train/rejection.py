@@ -35,8 +35,8 @@ def known_score(posteriors: np.ndarray, score: str = "max_posterior") -> np.ndar
     ----------
     posteriors : ndarray (clips, labels)
     score : {"max_posterior", "margin", "negative_entropy"}
-        The highest posterior, which is what a device looks at; its lead over the second, in logarithms; or how
-        little the posteriors are spread.
+        The highest posterior, which is what a device looks at; its lead over the second, in logarithms; or
+        how little the posteriors are spread.
     """
     filled = np.maximum(np.nan_to_num(posteriors.astype(np.float64)), _LEAST)
     if score == "max_posterior":
@@ -63,11 +63,12 @@ def choose_threshold(known: np.ndarray, recall: float = KNOWN_RECALL) -> float:
     return float(np.sort(known)[lost])
 
 
-def shipped_threshold(posteriors: np.ndarray) -> float | None:
-    """``unknown_below`` of out-of-fold posteriors; None where these tell nothing (scores, or always equal)."""
+def shipped_threshold(posteriors: np.ndarray, recall: float = KNOWN_RECALL) -> float | None:
+    """``unknown_below`` of out-of-fold posteriors; None where these tell nothing (scores, or always "
+    "equal)."""
     if not are_posteriors(posteriors):
         return None
-    threshold = choose_threshold(known_score(posteriors))
+    threshold = choose_threshold(known_score(posteriors), recall)
     # What a manifest can hold; see `asc_edge.manifest`.
     return threshold if 1.0 / posteriors.shape[1] < threshold < 1.0 else None
 
@@ -96,15 +97,19 @@ def rejection_table(
     Returns
     -------
     dict
-        ``auroc`` with ``auroc_interval``; ``fpr_at_95_recall``, the share of unknown clips that pass for known at
-        the threshold which 95 % of these known clips reach; ``known_clips``, ``unknown_clips``; and with a
-        ``threshold``: itself, ``recall`` and ``fpr`` at it.
+        ``auroc`` with ``auroc_interval``; ``fpr_at_95_recall``, the share of unknown clips that pass for
+        known at the threshold which 95 % of these known clips reach; ``known_clips``, ``unknown_clips``; and
+        with a ``threshold``: itself, ``recall`` and ``fpr`` at it.
     """
     found: dict[str, Any] = {
         "auroc": _area(known, unknown),
         "auroc_interval": _interval(
-            known, unknown, group_numbers(np.asarray(known_groups)), group_numbers(np.asarray(unknown_groups)),
-            resamples, seed,
+            known,
+            unknown,
+            group_numbers(np.asarray(known_groups)),
+            group_numbers(np.asarray(unknown_groups)),
+            resamples=resamples,
+            seed=seed,
         ),
         "fpr_at_95_recall": float(np.mean(unknown >= choose_threshold(known))),
         "known_clips": len(known),
@@ -129,6 +134,7 @@ def _interval(
     unknown: np.ndarray,
     known_groups: np.ndarray,
     unknown_groups: np.ndarray,
+    *,
     resamples: int,
     seed: int,
 ) -> list[float] | None:

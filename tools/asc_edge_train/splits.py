@@ -46,9 +46,9 @@ class Split:
 def make_split(clips: Sequence[Clip], by: str, *, folds: int, seed: int) -> Split:
     """Folds by corpus or by recordist.
 
-    By recordist every person whom a corpus names is a fold (of Kitchen20's own recordings). Most clips come from
-    Freesound, and no corpus here tells who uploaded them: they are spread over ``folds`` further folds, by
-    recording.
+    By recordist every person whom a corpus names is a fold (of Kitchen20's own recordings). Most clips come
+    from Freesound, and no corpus here tells who uploaded them: they are spread over ``folds`` further folds,
+    by recording.
 
     Parameters
     ----------
@@ -65,7 +65,9 @@ def make_split(clips: Sequence[Clip], by: str, *, folds: int, seed: int) -> Spli
     names = sorted(set(units) - {""})
     numbers = np.array([names.index(unit) + 1 if unit else 0 for unit in units])
     if by == "recordist":
-        nobody = [place for place, unit in enumerate(units) if not unit and clips[place].part == "development"]
+        nobody = [
+            place for place, unit in enumerate(units) if not unit and clips[place].part == "development"
+        ]
         spread = assign_folds([replace(clips[place], fold=0) for place in nobody], folds, seed)
         numbers[nobody] = [len(names) + clip.fold for clip in spread]
         named = len(names)
@@ -122,8 +124,8 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
             labels=labels,
             folds=len(split.names),
             ship="",
-            protocol=f"one {recipe.split} held out at a time, as folds: {names}; posteriors and decision values "
-            "of every clip come from networks that never heard its fold",
+            protocol=f"one {recipe.split} held out at a time, as folds: {names}; posteriors and decision "
+            "values of every clip come from networks that never heard its fold",
         ),
         kept,
         left_out,
@@ -141,8 +143,9 @@ def held_out_figures(
 ) -> dict[str, Any]:
     """Figures of what was held out, over the labels that it has and that training still had.
 
-    Clips of labels that nothing was trained on can't be right, and are left out and counted as ``impossible``.
-    An answer with a label that was held out with no clip is an error for the clip's own label.
+    Clips of labels that nothing was trained on can't be right, and are left out and counted as
+    ``impossible``. An answer with a label that was held out with no clip is an error for the clip's own
+    label.
 
     Parameters
     ----------
@@ -167,7 +170,8 @@ def held_out_figures(
 def pooled_figures(
     truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray, rows: np.ndarray, labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Figures over all clips (``rows``) that could be right, each answered while its own unit was held out."""
+    """Figures over all clips (``rows``) that could be right, each answered while its own unit was held "
+    "out."""
     scored = np.unique(truth[rows])
     figures = _figures(truth[rows], predicted[rows], groups[rows], scored, labels)
     return {"clips": int(rows.sum()), "impossible": int((~rows).sum()), **figures}
@@ -179,7 +183,10 @@ def _figures(
     place = np.full(len(labels) + 1, len(scored))
     place[scored] = np.arange(len(scored))
     truth, predicted = place[truth], place[predicted]
-    found: dict[str, Any] = {"labels": [labels[number] for number in scored], "groups": len(set(groups.tolist()))}
+    found: dict[str, Any] = {
+        "labels": [labels[number] for number in scored],
+        "groups": len(set(groups.tolist())),
+    }
     for metric in METRICS:
         found[metric] = clip_score(truth, predicted, len(scored), metric) if len(truth) else None
         enough = found["groups"] > 1

@@ -11,7 +11,14 @@ from asc_edge_train.rejection import KNOWN_RECALL, shipped_threshold
 from asc_edge_train.reporting.charts import picture
 from asc_edge_train.reporting.document import Block, Heading, Table, Text
 from asc_edge_train.reporting.drawing import FAINT, SERIES, SOFT, new_figure
-from asc_edge_train.reporting.facts import Arrays, chosen_system, ordered_systems, percent, title_of, with_interval
+from asc_edge_train.reporting.facts import (
+    Arrays,
+    chosen_system,
+    ordered_systems,
+    percent,
+    title_of,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,12 +51,21 @@ def calibration_blocks(report: Mapping[str, Any], predictions: Arrays) -> list[B
         ]
         for name, table in tables.items()
     ]
-    header = ["system", "ECE %", "bins of equal width: ECE %", "every label the same: ECE %", "confidence %", "right %"]
+    header = [
+        "system",
+        "ECE %",
+        "bins of equal width: ECE %",
+        "every label the same: ECE %",
+        "confidence %",
+        "right %",
+    ]
     chosen = chosen_system(report)["name"]
     drawn = chosen if chosen in tables else next(iter(tables))
     note = (
-        "Expected calibration error of the highest posterior, development part, out of fold, in 15 bins of equally "
-        "many clips; in brackets 95 % intervals from resampled recordings. Systems that answer in decision values "
+        "Expected calibration error of the highest posterior, development part, out of fold, in 15 bins of "
+        "equally "
+        "many clips; in brackets 95 % intervals from resampled recordings. Systems that answer in decision "
+        "values "
         "have none."
     )
     alt = f"Reliability of {titles[drawn]}: share of right answers by confidence, in 15 bins"
@@ -60,7 +76,8 @@ def calibration_blocks(report: Mapping[str, Any], predictions: Arrays) -> list[B
     if threshold is not None:
         blocks.append(
             Text(
-                f"{100 * KNOWN_RECALL:.0f} % of the development clips have a highest posterior of {titles[drawn]} of "
+                f"{100 * KNOWN_RECALL:.0f} % of the development clips have a highest posterior of "
+                f"{titles[drawn]} of "
                 f"{threshold:.3f} or more."
             )
         )
@@ -81,7 +98,8 @@ def rejection_blocks(found: Mapping[str, Any]) -> list[Block]:
     ]
     header = ["score", "AUROC %", "unknown that pass at 95 % recall %", "known clips", "unknown clips"]
     note = (
-        "Known: development clips, out of fold. Unknown: recordings of none of the labels, which no network heard, "
+        "Known: development clips, out of fold. Unknown: recordings of none of the labels, which no "
+        "network heard, "
         "by the networks that ship."
     )
     labels = found["labels"]
