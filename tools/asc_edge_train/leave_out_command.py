@@ -35,6 +35,12 @@ def add_leave_out_command(
     add_run_options(command)
     command.add_argument("--by", choices=("corpus", "recordist"), default="corpus", help="what is held out")
     command.add_argument("--member", action="append", metavar="NAME", help="only this one; may be repeated")
+    command.add_argument(
+        "--c",
+        type=float,
+        metavar="C",
+        help="of all SVMs, instead of choosing one for each: a third of the time",
+    )
     command.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
     def run(args: argparse.Namespace, argv: Sequence[str] | None) -> int:
@@ -43,7 +49,9 @@ def add_leave_out_command(
 
         recipe = load_recipe(args.recipe)
         with open_options(args, argv) as options:
-            result = leave_out(recipe.for_smoke() if args.smoke else recipe, options, args.by, args.member)
+            result = leave_out(
+                recipe.for_smoke() if args.smoke else recipe, options, args.by, only=args.member, c=args.c
+            )
         print(json.dumps(result) if args.json else "\n".join(leave_out_text(result)))
         return 0
 

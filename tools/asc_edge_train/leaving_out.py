@@ -26,7 +26,9 @@ C_GRID = (1e-4, 1e-3, 1e-2)
 _VERSION = 2
 
 
-def leave_out(recipe: Recipe, options: RunOptions, by: str, only: list[str] | None = None) -> dict[str, Any]:
+def leave_out(
+    recipe: Recipe, options: RunOptions, by: str, *, only: list[str] | None = None, c: float | None = None
+) -> dict[str, Any]:
     """Figures of each frozen member with each corpus or recordist held out; what is fitted is kept.
 
     Each SVM's C comes from a fold by recording inside its own training clips. Beside each figure stands the
@@ -37,6 +39,8 @@ def leave_out(recipe: Recipe, options: RunOptions, by: str, only: list[str] | No
     by : {"corpus", "recordist"}
     only : list of str, optional
         Members; all frozen ones by default.
+    c : float, optional
+        Of all SVMs, instead of choosing one for each.
 
     Raises
     ------
@@ -54,7 +58,13 @@ def leave_out(recipe: Recipe, options: RunOptions, by: str, only: list[str] | No
     split = make_split(clips, by, folds=recipe.folds, seed=seed)
     content = clip_keys(clips, options.cache_folder / "content.json")
     run = Run(recipe, options, seed, clips, content, {}, [])
-    result: dict[str, Any] = {"recipe": recipe.name, "version": recipe.version, "by": by, "members": {}}
+    result: dict[str, Any] = {
+        "recipe": recipe.name,
+        "version": recipe.version,
+        "by": by,
+        "c": c,
+        "members": {},
+    }
     for member in chosen:
         with progress_bar(len(clips), f"embeddings {member.name}", "clip", options.quiet) as bar:
             embedding, key = frozen_embedding(run, member, bar.update)
@@ -66,6 +76,7 @@ def leave_out(recipe: Recipe, options: RunOptions, by: str, only: list[str] | No
                 key,
                 names=split.names,
                 units=split.folds,
+                grid=C_GRID if c is None else (c,),
                 progress=bar.update,
             )
     write_json(options.out / f"leave-out-{by}.json", result)
@@ -80,14 +91,15 @@ def _member_figures(
     *,
     names: tuple[str, ...],
     units: np.ndarray,
+    grid: tuple[float, ...],
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
     clips, labels = run.clips, run.recipe.labels
     truth = np.array([labels.index(clip.label) for clip in clips])
     groups = np.unique([clip.group for clip in clips], return_inverse=True)[1]
     usual = np.array([clip.fold for clip in clips])
-    left = _answers(run, name, embedding, key, truth=truth, units=units, progress=progress)
-    plain = _answers(run, name, embedding, key, truth=truth, units=usual, progress=progress)
+    left = _answers(run, name, embedding, key, truth=truth, units=units, grid=grid, progress=progress)
+    plain = _answers(run, name, embedding, key, truth=truth, units=usual, grid=grid, progress=progress)
     rows, possible = [], np.zeros(len(clips), dtype=bool)
     for number, unit in enumerate(names, start=1):
         test = units == number
@@ -109,6 +121,7 @@ def _answers(
     *,
     truth: np.ndarray,
     units: np.ndarray,
+    grid: tuple[float, ...],
     progress: Callable[[int], None],
 ) -> np.ndarray:
     """Class numbers of all clips, each by an SVM that never heard the clip's unit; a unit at a time is "
@@ -118,12 +131,12 @@ def _answers(
     wanted = [unit for unit in np.unique(units) if unit > 0]
     pieces, paths = [], []
     for unit in wanted:
-        stamped = fingerprint(_VERSION, key, truth.tolist(), usual.tolist(), (units == unit).tolist(), C_GRID)
+        stamped = fingerprint(_VERSION, key, truth.tolist(), usual.tolist(), (units == unit).tolist(), grid)
         path = run.options.out / "leave-out" / f"{name}-{stamped[:16]}.npz"
         paths.append((unit, path, stamped))
         if not is_stamped(path, stamped):
             weight, metric = run.recipe.fusion.class_weight, run.recipe.metric
-            pieces.append((embedding, truth, usual, units == unit, weight, metric))
+            pieces.append((embedding, truth, usual, units == unit, grid, weight, metric))
     todo = [(path, stamped) for _, path, stamped in paths if not is_stamped(path, stamped)]
     progress(len(wanted) - len(todo))
     parallel: Parallel = run.options.parallel
@@ -137,10 +150,10 @@ def _answers(
 
 
 def _fit_unit(
-    piece: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str, str],
+    piece: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[float, ...], str, str],
 ) -> tuple[float, np.ndarray]:
     """C, and class numbers of the held-out clips, by an SVM of all others."""
-    embedding, truth, usual, test, class_weight, metric = piece
+    embedding, truth, usual, test, grid, class_weight, metric = piece
     train = np.flatnonzero(~test)
 
     def score(c: float, fold: int) -> float:
@@ -151,7 +164,7 @@ def _fit_unit(
 
     # One of the folds by recording is enough to tell powers of ten apart, and four take four times as long.
     inner_fold = usual[train].min()
-    c, _ = choose_c(C_GRID, np.array([inner_fold]), score)
+    c = grid[0] if len(grid) == 1 else choose_c(grid, np.array([inner_fold]), score)[0]
     return c, _classes(embedding, truth, train, np.flatnonzero(test), c=c, class_weight=class_weight)
 
 
