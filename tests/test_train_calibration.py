@@ -98,7 +98,8 @@ def test_report_shows_calibration_of_posteriors_alone(tmp_path: Path) -> None:
     draw_report(report, arrays, None, tmp_path)
     page = (tmp_path / f"{report['recipe']}.md").read_text()
     section = page.partition("## Calibration")[2].partition("\n## ")[0]
-    assert "| LATE |" in section and "SVM" not in section
+    assert "| LATE |" in section
+    assert "SVM" not in section
     assert (tmp_path / f"{report['recipe']}-reliability.png").read_bytes().startswith(b"\x89PNG")
     before = run_arrays(labels, {"late": 0.8})
     draw_report(run_report(before, labels), before, None, tmp_path / "scores")

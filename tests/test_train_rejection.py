@@ -1,4 +1,4 @@
-"""Telling known sounds from unknown ones: scores, the threshold, the figures, and where the threshold goes."""
+"""Telling known sounds from unknown ones: scores, the threshold, figures, and where the threshold goes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from asc_edge_train.clips import Clip, DataError, assign_folds
 from asc_edge_train.figures import METRICS, bootstrap_interval, clip_score
-from asc_edge_train.recipe import Recipe
+from asc_edge_train.recipe import Mapping, Recipe
 
 __all__ = ["SPLITS", "Split", "held_out_figures", "make_split", "pooled_figures", "split_recipe"]
 
@@ -122,6 +122,7 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
         replace(
             recipe,
             labels=labels,
+            mappings={layout: _without(mapping, alone) for layout, mapping in recipe.mappings.items()},
             folds=len(split.names),
             ship="",
             protocol=f"one {recipe.split} held out at a time, as folds: {names}; posteriors and decision "
@@ -130,6 +131,14 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
         kept,
         left_out,
     )
+
+
+def _without(mapping: Mapping, labels: Sequence[str]) -> Mapping:
+    """A mapping that leaves out the classes of some labels: a run's recipe is read again with its own labels."""
+    gone = [fine for fine, label in mapping.labels.items() if label in labels]
+    kept = {fine: label for fine, label in mapping.labels.items() if label not in labels}
+    default = "" if mapping.default in labels else mapping.default
+    return Mapping(labels=kept, default=default, exclude=[*mapping.exclude, *gone])
 
 
 def held_out_figures(
