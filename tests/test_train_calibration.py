@@ -101,6 +101,6 @@ def test_report_shows_calibration_of_posteriors_alone(tmp_path: Path) -> None:
     assert "| LATE |" in section
     assert "SVM" not in section
     assert (tmp_path / f"{report['recipe']}-reliability.png").read_bytes().startswith(b"\x89PNG")
-    before = run_arrays(labels, {"late": 0.8})
+    before = run_arrays(labels, {"late": 0.8, "svm": 0.7})
     draw_report(run_report(before, labels), before, None, tmp_path / "scores")
     assert "Calibration" not in (tmp_path / "scores" / f"{report['recipe']}.md").read_text()

@@ -134,7 +134,7 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
 
 
 def _without(mapping: Mapping, labels: Sequence[str]) -> Mapping:
-    """A mapping that leaves out the classes of some labels: a run's recipe is read again with its own labels."""
+    """A mapping that leaves out the classes of some labels, so that the recipe can be read again."""
     gone = [fine for fine, label in mapping.labels.items() if label in labels]
     kept = {fine: label for fine, label in mapping.labels.items() if label not in labels}
     default = "" if mapping.default in labels else mapping.default
