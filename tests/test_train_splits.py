@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from asc_edge.errors import ConfigError
+from asc_edge_train import leaving_out
 from asc_edge_train.clips import Clip, DataError, check_groups
 from asc_edge_train.labels import table_labels
 from asc_edge_train.leaving_out import _fit_unit
 from asc_edge_train.recipe import Mapping, load_recipe, parse_recipe
 from asc_edge_train.recipe_checks import check_recipe
-from asc_edge_train.run import recipe_values
+from asc_edge_train.run import Run, RunOptions, recipe_values
 from asc_edge_train.splits import ONE_LABEL, held_out_figures, make_split, split_recipe
 from asc_edge_train.stacking import _inner_folds
 
@@ -126,7 +127,32 @@ def test_inner_folds_hold_every_label() -> None:
     assert all(len(np.unique(found[truth == label])) == 2 for label in (0, 1))
 
 
-# Catches: a command that can't be resumed, that trains networks, or that refuses its own recipe's members.
+# Catches: what is fitted again though it is kept, another baseline than folds by recording, units mixed up.
+def test_what_is_fitted_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [one for one in table() if one.label != "working"]
+    labels = ("cooking", "other", "social")
+    truth = np.array([labels.index(one.label) for one in clips])
+    embedding = np.random.default_rng(0).normal(size=(len(clips), 6)) + 3.0 * np.eye(6)[truth]
+    recipe = replace(load_recipe("home"), labels=labels)
+    options = RunOptions(data=tmp_path, out=tmp_path)
+    run = Run(recipe, options, 1, clips, [], {}, [])
+    split = make_split(clips, "corpus", folds=4, seed=1)
+
+    def figures(names: tuple[str, ...], units: np.ndarray) -> dict[str, Any]:
+        return leaving_out._member_figures(
+            run, "m", embedding, "key", names=names, units=units, grid=(1e-3,), progress=lambda _: None
+        )
+
+    first = figures(split.names, split.folds)
+    assert [row["held_out"] for row in first["units"]] == list(split.names)
+    assert [row["clips"] for row in first["units"]] == [16, 53, 8]
+    usual = np.array([one.fold for one in clips])
+    assert figures(tuple("1234"), usual)["all"]["macro_f1"] == first["all"]["by_recording"]["macro_f1"]
+    monkeypatch.setattr(leaving_out, "_fit_unit", lambda piece: pytest.fail("fitted again"))
+    assert figures(split.names, split.folds) == first
+
+
+# Catches: a command that trains networks, or that refuses its own recipe's members.
 def test_leave_out_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from asc_edge_train.cli import main
 
