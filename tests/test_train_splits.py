@@ -80,6 +80,11 @@ def test_a_recipe_of_corpora() -> None:
     assert "1 A, 2 B" in recipe.protocol
     assert table_labels(recipe, clips) == recipe.labels
     check_groups(clips)
+    # A corpus that had nothing else is no fold.
+    lonely = [*table(), clip("C", "eating", 1), clip("C", "eating_alone", 2)]
+    wide = replace(plain, split="corpus", labels=("cooking", "eating", "other", "social", "working"))
+    assert {one.fold for one in split_recipe(wide, lonely)[1]} == {1, 2, 3}
+    assert split_recipe(wide, lonely)[0].folds == 3
     # What the run keeps of its recipe can be read again.
     assert recipe.mappings["esc50"].exclude == ["rain", "typing"]
     assert parse_recipe(recipe_values(recipe)).labels == recipe.labels

@@ -102,28 +102,42 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
 
     A label that a single corpus has can't be told when that corpus is held out: its clips are left out of the
     whole run. Such a run ships nothing: it is there to be measured.
+
+    Raises
+    ------
+    DataError
+        When nothing is left to hold out.
     """
     if recipe.split == "folds":
         return recipe, clips, {}
     split = make_split(clips, recipe.split, folds=recipe.folds, seed=recipe.seed)
-    clips = [replace(clip, fold=int(fold)) for clip, fold in zip(clips, split.folds, strict=True)]
     where: dict[str, set[int]] = {}
-    for clip in clips:
-        where.setdefault(clip.label, set()).add(clip.fold)
+    for clip, fold in zip(clips, split.folds.tolist(), strict=True):
+        where.setdefault(clip.label, set()).add(fold)
     alone = sorted(label for label, found in where.items() if len(found - {0}) < 2)
     left_out = {
         label: f"{sum(clip.label == label for clip in clips)} clips: of one {recipe.split} alone"
         for label in alone
     }
+    pairs = [
+        (clip, fold)
+        for clip, fold in zip(clips, split.folds.tolist(), strict=True)
+        if clip.label not in alone
+    ]
+    # A fold may have held nothing else.
+    used = sorted({fold for _, fold in pairs} - {0})
+    if len(used) < 2:
+        raise DataError(f"recipe {recipe.name}: split by {recipe.split}: no two of these share a label")
+    kept = [replace(clip, fold=used.index(fold) + 1 if fold else 0) for clip, fold in pairs]
+    held_out = [split.names[fold - 1] for fold in used]
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(held_out, start=1))
     labels = tuple(label for label in recipe.labels if label not in alone)
-    kept = [clip for clip in clips if clip.label not in alone]
-    names = ", ".join(f"{number} {name}" for number, name in enumerate(split.names, start=1))
     return (
         replace(
             recipe,
             labels=labels,
             mappings={layout: _without(mapping, alone) for layout, mapping in recipe.mappings.items()},
-            folds=len(split.names),
+            folds=len(used),
             ship="",
             protocol=f"one {recipe.split} held out at a time, as folds: {names}; posteriors and decision "
             "values of every clip come from networks that never heard its fold",
