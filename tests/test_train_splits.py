@@ -127,7 +127,8 @@ def test_held_out_clips_are_never_heard() -> None:
 def test_inner_folds_hold_every_label() -> None:
     truth, folds = np.repeat([0, 1, 0, 1], 40), np.repeat([1, 2, 3, 1], 40)
     assert _inner_folds(truth, folds) is folds
-    alone = np.repeat([1, 2, 1, 2], 40)
+    alone = np.repeat([1, 2, 1, 2], [3, 2, 40, 3])
+    truth = np.repeat([0, 1, 0, 1], [3, 2, 40, 3])
     found = _inner_folds(truth, alone)
     assert all(len(np.unique(found[truth == label])) == 2 for label in (0, 1))
 

@@ -139,11 +139,18 @@ def _one_fold(
 def _inner_folds(truth: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """The folds; others where one of them alone holds all clips of a label, as a corpus may.
 
-    Then neighbours in the table, which is sorted by name, stay together, and so do most recordings.
+    Then each label's clips are parted in the order of the table, which is sorted by name: most recordings stay
+    together.
     """
     count = len(np.unique(folds))
     spread = [len(np.unique(folds[truth == label])) for label in np.unique(truth)]
-    return folds if count < 2 or min(spread) > 1 else np.arange(len(folds)) // 8 % count + 1
+    if count < 2 or min(spread) > 1:
+        return folds
+    inner = np.empty_like(folds)
+    for label in np.unique(truth):
+        rows = np.flatnonzero(truth == label)
+        inner[rows] = np.arange(len(rows)) * count // len(rows) + 1
+    return inner
 
 
 def fit_fold_fusion(
