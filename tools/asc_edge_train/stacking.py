@@ -139,7 +139,7 @@ def _one_fold(
 def _inner_folds(truth: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """The folds; others where one of them alone holds all clips of a label, as a corpus may.
 
-    Then each label's clips are parted in the order of the table, which is sorted by name: most recordings stay
+    Then each label's clips are parted in the order of the table, sorted by name: most recordings stay
     together.
     """
     count = len(np.unique(folds))
