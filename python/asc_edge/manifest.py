@@ -117,7 +117,11 @@ class MemberSpec:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, data)."""
+    """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, data).
+
+    ``unknown_below`` is the highest posterior below which a sound is none that the bundle was trained on;
+    None where the manifest has no ``thresholds``.
+    """
 
     name: str
     version: str
@@ -132,6 +136,7 @@ class Manifest:
     fusion: str
     files: Mapping[str, str]
     raw: Mapping[str, Any]
+    unknown_below: float | None = None
 
 
 def parse_manifest(data: bytes, bundle_name: str) -> Manifest:
@@ -194,7 +199,24 @@ def _parse(raw: dict[str, Any]) -> Manifest:
         fusion=_get(raw, "fusion", str),
         files={str(name): _sha256(str(name), value) for name, value in _get(raw, "files", dict).items()},
         raw=raw,
+        unknown_below=_unknown_below(raw, schema, len(labels)),
     )
+
+
+def _unknown_below(raw: Mapping[str, Any], schema: int, labels: int) -> float | None:
+    """``thresholds.unknown_below``, which few bundles have."""
+    if "thresholds" not in raw:
+        return None
+    if schema == 1:
+        raise BundleError("manifest: has thresholds, which schema 1 doesn't know")
+    thresholds = _get(raw, "thresholds", dict)
+    if set(thresholds) != {"unknown_below"}:
+        raise BundleError("manifest: thresholds holds unknown_below, and nothing else")
+    value = _number(thresholds, "unknown_below")
+    # No highest posterior of so many labels is lower, and none is higher than 1.
+    if not 1.0 / labels < value < 1.0:
+        raise BundleError(f"manifest: impossible unknown_below {value}: give 1 / {labels} labels up to 1")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

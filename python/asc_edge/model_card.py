@@ -34,6 +34,7 @@ def card_lines(card: object) -> list[str]:
     lines = [
         *_data(table_of(given.get("data"))),
         *_figures(table_of(given.get("figures"))),
+        *_belief(table_of(given.get("calibration")), table_of(given.get("rejection"))),
         *_variants(_rows(given.get("variants"))),
         *fact_lines(
             [("limits" if n == 0 else "", text) for n, text in enumerate(_texts(given.get("limits")))]
@@ -104,6 +105,27 @@ def _figures(figures: dict[str, object]) -> Iterator[str]:
     ]
     yield from _table(("fold", "clips", "macro-F1 %", "accuracy %"), rows)
     yield from _confusion(table_of(figures.get("confusion")))
+
+
+def _belief(calibration: dict[str, object], rejection: dict[str, object]) -> Iterator[str]:
+    """How far posteriors can be believed, and below which of them a sound is unknown."""
+    error, balanced = percent(calibration.get("ece")), percent(calibration.get("ece_balanced"))
+    by_label = f", every label weighing the same {balanced} %" if balanced else ""
+    below, recall = percent(rejection.get("unknown_below")), percent(rejection.get("recall"))
+    kept = f", which {recall} % of known clips are not" if recall else ""
+    area, taken = percent(rejection.get("auroc")), percent(rejection.get("fpr_at_95_recall"))
+    clips = _count(rejection.get("unknown_clips"))
+    measured = (
+        f"; of {clips} clips of unknown sounds {taken} % pass for known at 95 % recall, AUROC {area} %"
+        if area and taken and clips
+        else ""
+    )
+    yield from fact_lines(
+        [
+            ("calibrated", f"expected calibration error {error} %{by_label}" if error else ""),
+            ("unknown", f"below a posterior of {below} %{kept}{measured}" if below else ""),
+        ]
+    )
 
 
 def _confusion(confusion: dict[str, object]) -> Iterator[str]:

@@ -32,6 +32,7 @@ from asc_edge_train.members import MemberScores
 from asc_edge_train.models import multiply_accumulates, parameter_count
 from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_network
 from asc_edge_train.recipe import MemberConfig, fingerprint
+from asc_edge_train.rejection import shipped_threshold
 from asc_edge_train.run import Run
 from asc_edge_train.storage import is_stamped, stamp
 
@@ -59,7 +60,8 @@ def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) 
     recipe = run.recipe
     path = run.options.out / f"{recipe.name}.ascb"
     tasks = shipped_tasks(run, members, fused)
-    key = fingerprint(_VERSION, fused.key, [task.key for task in tasks.values()], _facts(run))
+    recall = [run.recipe.unknown_recall] if run.recipe.unknown_recall else []
+    key = fingerprint(_VERSION, fused.key, [task.key for task in tasks.values()], _facts(run), *recall)
     if is_stamped(path, key):
         Bundle.open(path)
         return path
@@ -306,12 +308,15 @@ def _manifest(
     predicted = np.argmax(fused.posteriors[development], axis=1)
     figures = score_table(truth, predicted, folds, run.recipe.labels)
     used = {member.front_end for member in members}
+    recall = run.recipe.unknown_recall
+    below = shipped_threshold(fused.posteriors[development], recall) if recall else None
     return {
         **facts,
         "front_ends": {name: config for name, config in own.items() if name in used},
         "licence": " ".join([facts["licence"], *foreign]) if foreign else facts["licence"],
         "members": [asdict(member) for member in members],
         "fusion": "fusion.npz",
+        **({} if below is None else {"thresholds": {"unknown_below": below}}),
         "accuracy": {
             **facts["accuracy"],
             "macro_f1": figures["macro_f1"],

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from asc_edge_train.calibration import calibration_table
 from asc_edge_train.clips import licence_family
 from asc_edge_train.figures import answers, clip_score, confusion, score_table
 from asc_edge_train.frozen import foreign_networks
 from asc_edge_train.fusing import FusedScores
+from asc_edge_train.rejection import shipped_threshold
 from asc_edge_train.run import Run
 
 __all__ = ["model_card"]
@@ -34,9 +36,23 @@ def model_card(run: Run, fused: FusedScores, variants: Sequence[dict[str, Any]] 
             "licences": dict(sorted(Counter(licence_family(clip.licence) for clip in clips).items())),
         },
         "figures": _figures(run, fused),
+        **_belief(run, fused),
         "variants": list(variants),
         "limits": [*_limits(run, variants), *foreign_networks(run, fused.name)],
     }
+
+
+def _belief(run: Run, fused: FusedScores) -> dict[str, Any]:
+    """Calibration out of fold, and where the recipe asks for it, below which posterior a sound is unknown."""
+    rows = np.array([clip.part == "development" for clip in run.clips])
+    posteriors, recall = fused.posteriors[rows], run.recipe.unknown_recall
+    clips = [clip for clip in run.clips if clip.part == "development"]
+    truth = np.array([run.recipe.labels.index(clip.label) for clip in clips])
+    table = calibration_table(posteriors, truth, np.array([clip.group for clip in clips]))
+    kept = {name: table[name] for name in ("ece", "ece_interval", "ece_equal_width", "ece_balanced")}
+    below = shipped_threshold(posteriors, recall) if recall else None
+    rejection = {} if below is None else {"rejection": {"unknown_below": below, "recall": recall}}
+    return {"calibration": kept, **rejection}
 
 
 def _figures(run: Run, fused: FusedScores) -> dict[str, Any]:

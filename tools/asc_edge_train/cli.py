@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from asc_edge.cli.options import add_command, forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError, UsageError
 from asc_edge_train.array_command import add_array_commands
+from asc_edge_train.belief_command import add_belief_command
 from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
+from asc_edge_train.leave_out_command import add_leave_out_command
 from asc_edge_train.typed import PROG, typed
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ _EVALUATE = """\
 a mapping file:
   default = "other"                     # classes that are not named; without it they are left out
   exclude = ["pouring_water"]
+  unknown = ["siren"]                   # sounds that it can't know: how well does it tell that?
   labels = { vacuum_cleaner = "vacuum_cleaner", keyboard_typing = "working" }
 """
 _COMPARE = """\
@@ -80,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.command in {"run", "ablate", "export", "fetch", "make-array-set"}:
+        if args.command in {"run", "ablate", "leave-out", "export", "fetch", "make-array-set"}:
             resume = f"; resume with: {typed(argv)}"
         code: int = args.run(args, argv)
         return code
@@ -116,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_ablate(commands)
+    add_leave_out_command(commands, _add_run_options, _run_options)
+    add_belief_command(commands, DEFAULT_WEIGHTS)
     add_export_command(commands, DEFAULT_DATA)
     _add_evaluate(commands)
     add_array_commands(commands, DEFAULT_DATA)
@@ -318,6 +323,7 @@ def _evaluate(args: argparse.Namespace, _argv: Sequence[str] | None) -> int:
             mapping=mapping,
             fold=args.fold,
             unheard=args.unheard,
+            unknown=mapping.unknown,
             progress=progress,
         )
     print(json.dumps(result) if args.json else "\n".join(evaluation_text(result)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +16,23 @@ from asc_edge.bundle import Bundle
 from asc_edge.errors import ConfigError
 from asc_edge.pipeline import Pipeline, classify_clip
 from asc_edge_train.bundling import heard_recordings
+from asc_edge_train.calibration import are_posteriors, calibration_table
 from asc_edge_train.clips import Clip, DataError
 from asc_edge_train.datasets import load_corpus
-from asc_edge_train.figures import confusion, score_table
+from asc_edge_train.figures import answers, confusion, score_table
 from asc_edge_train.labels import map_labels
 from asc_edge_train.predict import Predictor
 from asc_edge_train.recipe import Mapping
+from asc_edge_train.rejection import (
+    choose_threshold,
+    energy,
+    known_score,
+    rejection_table,
+    shipped_threshold,
+)
+from asc_edge_train.results import PREDICTIONS_NAME
 from asc_edge_train.sound import clip_samples
+from asc_edge_train.storage import load_arrays
 
 __all__ = ["BundleJudge", "Judge", "RunJudge", "evaluate", "evaluation_text", "load_mapping"]
 
@@ -41,6 +53,8 @@ class Judge(Protocol):
         Groups that it was trained on.
     mappings : dict
         From a layout's classes to its labels, by layout.
+    unknown_below : float or None
+        The highest posterior below which a sound is unknown to it.
     """
 
     kind: str
@@ -50,9 +64,10 @@ class Judge(Protocol):
     labels: tuple[str, ...]
     heard: set[str]
     mappings: dict[str, Any]
+    unknown_below: float | None
 
-    def answer(self, clips: Sequence[Clip], progress: Callable[[int], None]) -> list[str | None]:
-        """A label for each clip, or None where there is no answer (silence)."""
+    def scores(self, clips: Sequence[Clip], progress: Callable[[int], None]) -> np.ndarray:
+        """Scores (clips, labels), the highest being the answer; a row of NaN is no answer (silence)."""
         ...
 
 
@@ -70,14 +85,17 @@ class BundleJudge:
         training = bundle.manifest.raw.get("training", {})
         stored = training.get("mappings", {}) if isinstance(training, dict) else {}
         self.mappings = stored if isinstance(stored, dict) else {}
+        self.unknown_below = bundle.manifest.unknown_below
 
-    def answer(self, clips: Sequence[Clip], progress: Callable[[int], None]) -> list[str | None]:
+    def scores(self, clips: Sequence[Clip], progress: Callable[[int], None]) -> np.ndarray:
         pipeline = Pipeline(self.bundle)
-        answers = []
-        for clip in clips:
-            answers.append(classify_clip(pipeline, clip_samples(clip, self.bundle.sample_rate_hz)).top)
+        rows = np.full((len(clips), len(self.labels)), np.nan)
+        for number, clip in enumerate(clips):
+            decision = classify_clip(pipeline, clip_samples(clip, self.bundle.sample_rate_hz))
+            if decision.top is not None:
+                rows[number] = [decision.posterior[label] for label in self.labels]
             progress(1)
-        return answers
+        return rows
 
 
 class RunJudge:
@@ -100,17 +118,36 @@ class RunJudge:
             for layout, mapping in run.recipe.mappings.items()
         }
 
-    def answer(self, clips: Sequence[Clip], progress: Callable[[int], None]) -> list[str | None]:
+    @cached_property
+    def unknown_below(self) -> float | None:
+        """By the clips that the run was trained on, out of fold."""
+        stored = load_arrays(self.run.folder / PREDICTIONS_NAME)
+        scores = stored.get(f"scores:{self.run.system}")
+        return None if scores is None else shipped_threshold(scores[stored["part"] == 0])
+
+    def scores(self, clips: Sequence[Clip], progress: Callable[[int], None]) -> np.ndarray:
         scores = self.run.scores(clips, self.weights)
         progress(len(clips))
-        return [self.labels[number] for number in np.argmax(scores, axis=1)]
+        return scores
 
 
-def load_mapping(judge: Judge, layout: str, path: Path | None) -> Mapping:
+@dataclass(frozen=True, kw_only=True)
+class FolderMapping(Mapping):
+    """A mapping that also names classes which the judge can't know: its ``unknown`` ones."""
+
+    unknown: list[str] = field(default_factory=list)
+
+    def label_of(self, fine: str, known: tuple[str, ...]) -> str | None:
+        """As of any mapping; of an unknown class none, whatever the default."""
+        return None if fine in self.unknown else super().label_of(fine, known)
+
+
+def load_mapping(judge: Judge, layout: str, path: Path | None) -> FolderMapping:
     """The mapping from a layout's classes to the judge's labels.
 
     The recipe's mapping stands in the bundle or run; a TOML file of the same form takes its place
-    (``labels = { dog = "dog_bark" }``, ``default``, ``exclude``).
+    (``labels = { dog = "dog_bark" }``, ``default``, ``exclude``), which may name classes that are unknown to
+    the judge, too (``unknown = ["siren"]``).
 
     Raises
     ------
@@ -126,9 +163,11 @@ def load_mapping(judge: Judge, layout: str, path: Path | None) -> Mapping:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{path}: mapping can't be read: {error}") from None
     try:
-        mapping = Mapping(**values)
+        mapping = FolderMapping(**values)
     except TypeError:
-        raise ConfigError(f"{path or layout}: a mapping holds labels, default and exclude only") from None
+        raise ConfigError(
+            f"{path or layout}: a mapping holds labels, default, exclude and unknown only"
+        ) from None
     unknown = {*mapping.labels.values(), *([mapping.default] if mapping.default else [])} - set(judge.labels)
     if unknown:
         raise ConfigError(f"{path or layout}: {sorted(unknown)[0]!r} is not a label of {judge.name}")
@@ -143,25 +182,29 @@ def evaluate(
     mapping: Mapping,
     fold: int | None = None,
     unheard: bool = False,
+    unknown: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Figures of a bundle or run on a folder: accuracy, macro-F1, per label, confusion.
 
     Labels that the folder has no clip of don't count in the macro-F1. A clip that is silent to the pipeline
     has no answer, and counts as wrong. Clips of recordings that the judge was trained on are counted as
-    ``heard``, and with ``unheard`` left out: they flatter it.
+    ``heard``, and with ``unheard`` left out: they flatter it. ``calibration`` is that of its posteriors on
+    these clips; ``rejection`` says how well it tells them from clips of the classes in ``unknown``, which
+    count nowhere else. Either is None where it can't be measured.
 
     Raises
     ------
     DataError, AudioFileError
     """
     loaded = load_corpus(layout, data)
-    clips = map_labels(loaded, mapping, judge.labels, {})
-    if fold is not None:
-        clips = [clip for clip in clips if clip.fold == fold]
+    here = [clip for clip in loaded if fold is None or clip.fold == fold]
+    clips = map_labels(here, mapping, judge.labels, {})
+    strange = [clip for clip in here if clip.fine in unknown]
     heard = sum(clip.group in judge.heard for clip in clips)
     if unheard:
         clips = [clip for clip in clips if clip.group not in judge.heard]
+        strange = [clip for clip in strange if clip.group not in judge.heard]
     if not clips and unheard and heard:
         raise DataError(f"{data}: {judge.name} was trained on every one of these recordings")
     if not clips:
@@ -176,9 +219,11 @@ def evaluate(
     def count(more: int) -> None:
         nonlocal done
         done += more
-        progress(done, len(clips))
+        progress(done, len(clips) + len(strange))
 
-    predicted = np.array([columns.index(top or NO_ANSWER) for top in judge.answer(clips, count)])
+    scores = judge.scores(clips, count)
+    tops = [*judge.labels, NO_ANSWER]
+    predicted = np.array([columns.index(tops[number]) for number in answers(scores)])
     figures = score_table(truth, predicted, np.array([clip.fold for clip in clips]), present)
     return {
         judge.kind: judge.description,
@@ -190,9 +235,84 @@ def evaluate(
         "heard": 0 if unheard else heard,
         "classes": dict(sorted(Counter(clip.fine for clip in clips).items())),
         **figures,
+        "calibration": _calibration(judge, clips, scores),
+        "rejection": _rejection(judge, clips, scores, strange, count),
         "columns": columns,
         "confusion": confusion(truth, predicted, len(columns))[: len(present)],
     }
+
+
+def _calibration(judge: Judge, clips: Sequence[Clip], scores: np.ndarray) -> dict[str, Any] | None:
+    if not are_posteriors(scores):
+        return None
+    truth = np.array([judge.labels.index(clip.label) for clip in clips])
+    return calibration_table(scores, truth, np.array([clip.group for clip in clips]))
+
+
+def _rejection(
+    judge: Judge,
+    clips: Sequence[Clip],
+    scores: np.ndarray,
+    strange: Sequence[Clip],
+    progress: Callable[[int], None],
+) -> dict[str, Any] | None:
+    """How well known clips are told from unknown ones: by the highest posterior, or by the energy of "
+    "scores."""
+    if not strange:
+        return None
+    other = judge.scores(strange, progress)
+    posterior = are_posteriors(scores)
+    known, unknown = ((known_score if posterior else energy)(rows) for rows in (scores, other))
+    table = rejection_table(
+        known,
+        unknown,
+        known_groups=[clip.group for clip in clips],
+        unknown_groups=[clip.group for clip in strange],
+        threshold=judge.unknown_below if posterior else None,
+    )
+    limit = table.get("threshold", choose_threshold(known))
+    by_class = {
+        fine: {
+            "clips": sum(clip.fine == fine for clip in strange),
+            "passed": int(
+                sum(
+                    clip.fine == fine and score >= limit for clip, score in zip(strange, unknown, strict=True)
+                )
+            ),
+        }
+        for fine in sorted({clip.fine for clip in strange})
+    }
+    return {"score": "max_posterior" if posterior else "energy", **table, "by_class": by_class}
+
+
+def _belief(result: dict[str, Any]) -> list[str]:
+    """Calibration and rejection as lines of text."""
+    lines = []
+    calibration, rejection = result["calibration"], result["rejection"]
+    if calibration:
+        low, high = calibration["ece_interval"]
+        lines.append(
+            f"expected calibration error {100 * calibration['ece']:.1f} % "
+            f"({100 * low:.1f} to {100 * high:.1f}); "
+            f"bins of equal width {100 * calibration['ece_equal_width']:.1f} %"
+        )
+    if rejection:
+        interval = rejection["auroc_interval"]
+        within = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
+        lines.append(
+            f"{rejection['unknown_clips']} clips of unknown sounds, by {rejection['score']}: "
+            f"AUROC {100 * rejection['auroc']:.1f} %{within}; "
+            f"{100 * rejection['fpr_at_95_recall']:.1f} % pass for known where 95 % of the known do"
+        )
+        if "threshold" in rejection:
+            lines.append(
+                f"at its threshold {rejection['threshold']:.3f}: {100 * rejection['recall']:.1f} % of the "
+                "known and "
+                f"{100 * rejection['fpr']:.1f} % of the unknown pass for known"
+            )
+        passed = ", ".join(f"{k} {v['passed']} of {v['clips']}" for k, v in rejection["by_class"].items())
+        lines.append(f"unknown sounds that pass for known: {passed}")
+    return lines
 
 
 def _flattery(result: dict[str, Any]) -> list[str]:
@@ -212,6 +332,7 @@ def evaluation_text(result: dict[str, Any]) -> list[str]:
         f"{result['left_out']} left out)",
         *_flattery(result),
         f"accuracy {100 * result['accuracy']:.1f} %   macro-F1 {100 * result['macro_f1']:.1f} %",
+        *_belief(result),
         "",
     ]
     columns, table = result["columns"], result["confusion"]

@@ -40,12 +40,21 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(f"fusion: class_weight is none or balanced, not {recipe.fusion.class_weight!r}")
     if recipe.fusion.prior not in {"data", "uniform"}:
         raise ConfigError(f"fusion: prior is data or uniform, not {recipe.fusion.prior!r}")
-    if recipe.labels:
-        _check_mappings(recipe)
+    _check_protocol(recipe)
     for member in recipe.members:
         _check_member(recipe, member)
     _check_fusions(recipe)
     _check_ablation(recipe)
+
+
+def _check_protocol(recipe: Recipe) -> None:
+    where = f"recipe {recipe.name}"
+    if recipe.labels:
+        _check_mappings(recipe)
+    if recipe.split not in {"folds", "recordist", "corpus"}:
+        raise ConfigError(f"{where}: split is folds, recordist or corpus, not {recipe.split!r}")
+    if recipe.unknown_recall and not 0.5 <= recipe.unknown_recall < 1.0:
+        raise ConfigError(f"{where}: unknown_recall is 0, or from 0.5 to below 1")
 
 
 def _check_mappings(recipe: Recipe) -> None:

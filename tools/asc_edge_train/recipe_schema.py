@@ -240,6 +240,12 @@ class Recipe:
         Extra training variants of every clip: played so many times as fast, with the pitch changed as much.
     licences : tuple of str
         Families of licences that may be trained on; empty for any, and then nothing is shipped.
+    split : {"folds", "recordist", "corpus"}
+        What is held out at a time: a fold of recordings, or all that one person recorded, or a whole corpus.
+        The latter two ship nothing.
+    unknown_recall : float
+        Share of clips, out of fold, that must pass for known: the bundle then tells below which posterior a
+        sound is unknown. 0 for no such threshold.
     ship : str
         The fusion that goes into the bundle; empty for none.
     """
@@ -274,6 +280,8 @@ class Recipe:
     ship: str = ""
     reference: tuple[dict[str, Any], ...] = ()
     ablation: AblationConfig | None = None
+    split: str = "folds"
+    unknown_recall: float = 0.0
     clips_per_class_and_fold: int = 0
     smoke: dict[str, Any] = field(default_factory=dict)
 

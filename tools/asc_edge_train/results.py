@@ -17,6 +17,7 @@ from asc_edge_train.fusing import FusedScores
 from asc_edge_train.members import MemberScores
 from asc_edge_train.recipe import Recipe
 from asc_edge_train.run import Run
+from asc_edge_train.splits import held_out_figures
 from asc_edge_train.svm import class_scores
 
 __all__ = ["PREDICTIONS_NAME", "build_report", "system_scores", "write_predictions"]
@@ -143,6 +144,11 @@ def _table(run: Run, scores: np.ndarray, rows: np.ndarray, fold_average: bool) -
     if fold_average:
         for metric in ("macro_f1", "accuracy"):
             table[metric] = clip_score(truth, predicted, len(labels), metric, folds=folds, fold_average=True)
+    if run.recipe.split != "folds":
+        # What is held out lacks labels, which must not count as never told.
+        for fold, row in table["per_fold"].items():
+            held_out = held_out_figures(truth, predicted, groups, folds == int(fold), labels)
+            row |= {name: held_out[name] for name in ("macro_f1", "macro_f1_interval", "labels")}
     table["confusion"] = confusion(truth, predicted, len(labels))
     table["interval"] = interval_table(
         truth, predicted, groups, len(labels), folds=folds, fold_average=fold_average

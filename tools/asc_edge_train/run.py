@@ -23,6 +23,7 @@ from asc_edge_train.networks import NetworkTask, Taught, clip_classes, load_hist
 from asc_edge_train.parallel import Parallel
 from asc_edge_train.ranks import ALONE, Ranks
 from asc_edge_train.recipe import MemberConfig, Recipe
+from asc_edge_train.splits import split_recipe
 from asc_edge_train.storage import write_json
 from asc_edge_train.teaching import Teacher, lesson_count, make_targets
 from asc_edge_train.workers import train_all
@@ -136,6 +137,8 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
         left_out[corpus] = f"{count} clips: {why}"
 
     clips = build_table(recipe, options.data, lacking)
+    recipe, clips, alone = split_recipe(recipe, clips)
+    left_out |= alone
     recipe = replace(recipe, labels=table_labels(recipe, clips))
     ranks = options.ranks
     if ranks.first:

@@ -127,12 +127,30 @@ def _one_fold(
     """C and posteriors of one fold, by a fusion of the others."""
     stacked, truth, folds, fold, config, metric = piece
     train, test = folds != fold, folds == fold
-    if len(np.unique(folds[train])) > 1:
-        c, _ = choose_fusion_c(stacked[train], truth[train], folds[train], config, metric)
+    inner = _inner_folds(truth[train], folds[train])
+    if len(np.unique(inner)) > 1:
+        c, _ = choose_fusion_c(stacked[train], truth[train], inner, config, metric)
     else:  # two folds leave nothing to choose C on
         c = sorted(config.c_grid)[len(config.c_grid) // 2]
     fusion = fit_fold_fusion(stacked, truth, folds, fold, c=c, config=config)
     return c, fusion.predict_proba(stacked[test])
+
+
+def _inner_folds(truth: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """The folds; others where one of them alone holds all clips of a label, as a corpus may.
+
+    Then each label's clips are parted in the order of the table, sorted by name: most recordings stay
+    together.
+    """
+    count = len(np.unique(folds))
+    spread = [len(np.unique(folds[truth == label])) for label in np.unique(truth)]
+    if count < 2 or min(spread) > 1:
+        return folds
+    inner = np.empty_like(folds)
+    for label in np.unique(truth):
+        rows = np.flatnonzero(truth == label)
+        inner[rows] = np.arange(len(rows)) * count // len(rows) + 1
+    return inner
 
 
 def fit_fold_fusion(
@@ -140,7 +158,7 @@ def fit_fold_fusion(
 ) -> LateFusion:
     """The fusion that answers for a fold: fitted on all other folds' clips."""
     train = folds != fold
-    inner = folds[train]
+    inner = _inner_folds(truth[train], folds[train])
     if len(np.unique(inner)) < 2:
         inner = np.arange(len(inner)) % 2
     return fit_fusion(stacked[train], truth[train], inner, c, config)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from asc_edge.cli.options import (
@@ -26,6 +27,7 @@ from asc_edge.errors import DeviceError, DeviceNotFoundError, UsageError
 if TYPE_CHECKING:
     from asc_edge.audio.sources import Source
     from asc_edge.config import Config, Given
+    from asc_edge.events import EventRules
     from asc_edge.sinks import Notice, Sink
 
 _SUMMARY = "Listen, and say which activity is going on. No audio is stored or sent."
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
             rooms.open_sinks(),
             channel_map=channel_map,
             duration_s=args.duration_s,
-            tracker=EventTracker(config.section("events")),
+            tracker=EventTracker(_event_rules(config, bundle.manifest.unknown_below)),
             presence=presence_for(bundle.labels),
         )
         with _signals_call(monitor.stop), rooms.quiet():
@@ -130,6 +132,15 @@ def run(args: argparse.Namespace) -> int:
     finally:
         source.close()
     return 0
+
+
+def _event_rules(config: Config, unknown_below: float | None) -> EventRules:
+    """The configuration's rules; where they don't say what is unknown, the bundle does."""
+    rules: EventRules = config.section("events")
+    if unknown_below is None or config.origin("events", "unknown_below") is not None:
+        return rules
+    # Above `leave` an activity could go on and be unknown at once.
+    return replace(rules, unknown_below=min(unknown_below, rules.leave))
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from asc_edge_train.figures import answers, group_numbers, paired_difference
+from asc_edge_train.reporting.calibration_page import calibration_blocks
 from asc_edge_train.reporting.charts import (
     SystemRow,
     c_chart,
@@ -59,6 +60,8 @@ def report_blocks(
         blocks += _differences(report, predictions)
     blocks += _classes(report)
     blocks += _confusion(report)
+    if predictions is not None:
+        blocks += calibration_blocks(report, predictions)
     blocks += _curves(report, history)
     blocks += _details(report)
     blocks += _data(report)
