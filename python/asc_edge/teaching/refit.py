@@ -1,0 +1,204 @@
+"""SVMs and fusion fitted again: the bundle's memory and what was taught, cross-validated by recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asc_edge.fusion import LateFusion, LinearSvm
+from asc_edge.teaching.memory import Memory
+from asc_edge.teaching.solver import balanced_weights, fit_linear_svm, fit_sigmoid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from asc_edge.manifest import MemorySpec
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["Examples", "System", "Table", "cross_validate", "fit_system", "make_table", "predict"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What was taught of one label: a row for every window and channel.
+
+    Attributes
+    ----------
+    label : str
+    groups : tuple of str
+        Recording, or piece of one, that each row comes from: what must not straddle folds.
+    rows : dict of str to ndarray (n, outputs)
+        By member: embeddings where it has an SVM, else posteriors.
+    """
+
+    label: str
+    groups: tuple[str, ...]
+    rows: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that is fitted on.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The bundle's, then the new ones.
+    memory : Memory
+        Its rows come first in all arrays.
+    truth, folds, weights : ndarray (n,)
+    inputs : dict of str to ndarray (n, outputs)
+        By member: embeddings where it has an SVM, else posteriors.
+    """
+
+    labels: tuple[str, ...]
+    memory: Memory
+    truth: Integers
+    folds: Integers
+    weights: Floats
+    inputs: Mapping[str, Floats]
+
+    @property
+    def known(self) -> int:
+        """How many rows are the memory's."""
+        return len(self.memory.truth)
+
+
+@dataclass(frozen=True)
+class System:
+    """What is fitted: an SVM for each embedding member, and the fusion."""
+
+    svms: Mapping[str, LinearSvm]
+    fusion: LateFusion
+
+
+def make_table(labels: Sequence[str], memory: Memory, lessons: Sequence[Examples]) -> Table:
+    """The memory and all lessons in one table, recordings of each label dealt out to the memory's folds."""
+    old = len(labels)
+    names = list(labels)
+    names += [name for name in dict.fromkeys(lesson.label for lesson in lessons) if name not in names]
+    # The smallest fold first, so that what is taught evens them out.
+    folds, counts = np.unique(memory.folds, return_counts=True)
+    order = [int(fold) for fold in folds[np.argsort(counts, kind="stable")]]
+    fold_of: dict[str, int] = {}
+    for label in names:
+        groups = dict.fromkeys(g for lesson in lessons if lesson.label == label for g in lesson.groups)
+        fold_of |= {group: order[number % len(order)] for number, group in enumerate(groups)}
+    truth = [names.index(lesson.label) for lesson in lessons for _ in lesson.groups]
+    inputs = {}
+    for member, scores in memory.scores.items():
+        first = memory.embeddings.get(member, scores)
+        inputs[member] = np.concatenate([first, *(lesson.rows[member] for lesson in lessons)])
+    own = np.array(truth, dtype=np.int64)
+    return Table(
+        tuple(names),
+        memory,
+        np.concatenate([memory.truth, own]),
+        np.concatenate([memory.folds, _numbers([fold_of[g] for le in lessons for g in le.groups])]),
+        np.concatenate([memory.weights, _taught_weights(own, memory, old)]),
+        inputs,
+    )
+
+
+def _numbers(values: Sequence[int]) -> Integers:
+    return np.array(values, dtype=np.int64)
+
+
+def _taught_weights(truth: Integers, memory: Memory, old: int) -> Floats:
+    """How many clips a taught row stands for.
+
+    Examples of a new label count together as much as the clips of a label of middling size: how long somebody
+    taught says nothing of how often it happens in a home.
+    """
+    totals = np.bincount(memory.truth, weights=memory.weights, minlength=old)
+    middling, weights = float(np.median(totals)), np.ones(len(truth))
+    for number in np.unique(truth[truth >= old]):
+        own = truth == number
+        weights[own] = middling / own.sum()
+    return weights
+
+
+def fit_system(table: Table, spec: MemorySpec) -> tuple[System, Floats]:
+    """Fit everything again; also gives the members' scores side by side, (n, inputs of the fusion), out of fold."""
+    svms, columns = {}, []
+    for member, rows in table.inputs.items():
+        if member not in spec.member_c:
+            columns.append(rows)
+            continue
+        c = spec.member_c[member]
+        svms[member] = _fit_svm(rows, table, np.ones(len(rows), dtype=bool), c, spec)
+        columns.append(_out_of_fold(table, member, c, spec))
+    stacked = np.concatenate(columns, axis=1)
+    everything = np.ones(len(stacked), dtype=bool)
+    return System(svms, _fit_fusion(stacked, table, everything, spec)), stacked
+
+
+def cross_validate(table: Table, stacked: Floats, spec: MemorySpec) -> Integers:
+    """Label numbers that fusions which didn't hear a row's fold give to it, (n,)."""
+    predicted = np.empty(len(stacked), dtype=np.int64)
+    for fold in np.unique(table.folds):
+        held_out = table.folds == fold
+        fusion = _fit_fusion(stacked, table, ~held_out, spec)
+        predicted[held_out] = fusion.predict_proba(stacked[held_out]).argmax(axis=1)
+    return predicted
+
+
+def predict(system: System, rows: Mapping[str, Floats]) -> Floats:
+    """Posteriors of a fitted system, (n, labels), for rows by member, in the members' order."""
+    columns = [
+        system.svms[member].decision_function(values) if member in system.svms else values
+        for member, values in rows.items()
+    ]
+    return system.fusion.predict_proba(np.ascontiguousarray(np.concatenate(columns, axis=1)))
+
+
+def _fit_svm(
+    rows: Floats, table: Table, train: NDArray[np.bool_], c: float, spec: MemorySpec
+) -> LinearSvm:
+    return fit_linear_svm(
+        rows[train],
+        table.truth[train],
+        len(table.labels),
+        c=c,
+        balanced=spec.balanced,
+        weights=table.weights[train],
+    )
+
+
+def _out_of_fold(table: Table, member: str, c: float, spec: MemorySpec) -> Floats:
+    """Decision values by SVMs that didn't hear a row's fold.
+
+    For clips of the memory the old labels' values are the trainer's own: there the network hadn't heard them either.
+    """
+    rows, known = table.inputs[member], table.known
+    values = np.empty((len(rows), len(table.labels)))
+    stored = table.memory.scores[member]
+    if known == len(rows):
+        return stored
+    for fold in np.unique(table.folds):
+        held_out = table.folds == fold
+        svm = _fit_svm(rows, table, ~held_out, c, spec)
+        values[held_out] = svm.decision_function(rows[held_out])
+    values[:known, : stored.shape[1]] = stored
+    return values
+
+
+def _fit_fusion(stacked: Floats, table: Table, train: NDArray[np.bool_], spec: MemorySpec) -> LateFusion:
+    """SVM on the rows given, sigmoids on what SVMs that lack a fold of these say of it."""
+    classes = len(table.labels)
+    svm = _fit_svm(stacked, table, train, spec.fusion_c, spec)
+    values = np.empty((len(stacked), classes))
+    for fold in np.unique(table.folds[train]):
+        held_out = train & (table.folds == fold)
+        inner = _fit_svm(stacked, table, train & (table.folds != fold), spec.fusion_c, spec)
+        values[held_out] = inner.decision_function(stacked[held_out])
+    truth, weights = table.truth[train], table.weights[train]
+    if spec.uniform_prior:
+        weights = weights * balanced_weights(truth, weights, classes)[truth]
+    sigmoids = [fit_sigmoid(values[train, k], truth == k, weights) for k in range(classes)]
+    return LateFusion(svm, [a for a, _ in sigmoids], [b for _, b in sigmoids])
