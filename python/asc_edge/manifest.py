@@ -342,9 +342,7 @@ def _member(value: object, manifest: _Frame) -> MemberSpec:
     # One decision value serves two labels: scikit-learn's binary case.
     expected = manifest.labels - (manifest.taught if member.svm is None else 0)
     if member.outputs != expected and not (member.outputs == 1 and expected == 2):
-        raise BundleError(
-            f"manifest: member {name!r} gives {member.outputs} outputs for {expected} labels"
-        )
+        raise BundleError(f"manifest: member {name!r} gives {member.outputs} outputs for {expected} labels")
     return member
 
 

@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
             tracker=EventTracker(config.section("events")),
             presence=presence_for(bundle.labels),
         )
-        with _signals_call(monitor.stop), rooms.quiet():
+        with signals_call(monitor.stop), rooms.quiet():
             monitor.run()
     finally:
         source.close()
@@ -319,7 +319,7 @@ def _demo(*, realtime: bool) -> Source:
 
 
 @contextmanager
-def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
+def signals_call(stop: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C and a service manager's TERM call ``stop``; both mean a clean end."""
     before = {
         number: signal.signal(number, lambda _number, _frame: stop())

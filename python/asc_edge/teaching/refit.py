@@ -157,9 +157,7 @@ def predict(system: System, rows: Mapping[str, Floats]) -> Floats:
     return system.fusion.predict_proba(np.ascontiguousarray(np.concatenate(columns, axis=1)))
 
 
-def _fit_svm(
-    rows: Floats, table: Table, train: NDArray[np.bool_], c: float, spec: MemorySpec
-) -> LinearSvm:
+def _fit_svm(rows: Floats, table: Table, train: NDArray[np.bool_], c: float, spec: MemorySpec) -> LinearSvm:
     return fit_linear_svm(
         rows[train],
         table.truth[train],

@@ -36,7 +36,13 @@ def balanced_weights(truth: Integers, weights: Floats, classes: int) -> Floats:
 
 
 def fit_linear_svm(
-    x: Floats, truth: Integers, classes: int, *, c: float, balanced: bool = True, weights: Floats | None = None
+    x: Floats,
+    truth: Integers,
+    classes: int,
+    *,
+    c: float,
+    balanced: bool = True,
+    weights: Floats | None = None,
 ) -> LinearSvm:
     """Standardise features and fit one linear SVM for each class against all others.
 
@@ -55,7 +61,9 @@ def fit_linear_svm(
     weights = np.ones(len(x)) if weights is None else weights
     mean = np.average(x, axis=0, weights=weights)
     variance = np.average((x - mean) ** 2, axis=0, weights=weights)
-    constant = variance <= len(x) * _ROUNDING * variance.max(initial=0.0) * _ROUNDING + (_ROUNDING * mean) ** 2
+    constant = (
+        variance <= len(x) * _ROUNDING * variance.max(initial=0.0) * _ROUNDING + (_ROUNDING * mean) ** 2
+    )
     scale = np.where(constant, 1.0, np.sqrt(variance))
     rows = (x - mean) / scale
     basis = None
