@@ -24,7 +24,8 @@ from asc_edge_train.storage import load_arrays, read_json
 
 from asc_edge.manifest import MemorySpec
 from asc_edge.teaching.memory import Memory
-from asc_edge.teaching.refit import Examples, fit_system, make_table, predict
+from asc_edge.teaching.judging import judge
+from asc_edge.teaching.refit import Examples, fit_members, fit_system, make_table, predict
 
 CLIP_S = 5.0
 _SOUNDS = (
@@ -96,11 +97,11 @@ class Trial:
             "taught", tuple(self.clips[n].group for n in taught), {name: a[taught] for name, a in answers.items()}
         )
         start = time.monotonic()
-        before, _ = fit_system(make_table(present, memory, []), self._spec())
-        if not before.svms:
-            raise SystemExit("nothing to refit")
-        after, _ = fit_system(make_table(present, memory, [lesson]), self._spec())
-        seconds = time.monotonic() - start
+        judgement = judge(present, memory, self.spec, [lesson])
+        fit_s = time.monotonic() - start
+        plain = make_table(present, memory, [])
+        before = fit_system(plain, fit_members(plain, self.spec), self.spec)
+        after = judgement.system
         truth = np.array([present.index(self.clips[n].label) for n in others])
         was, now = (
             predict(system, {name: a[others] for name, a in answers.items()}).argmax(axis=1)
@@ -115,11 +116,9 @@ class Trial:
             "after": macro_f1(truth, now, len(present)),
             "false": int((now == len(present)).sum()),
             "clips": len(others),
-            "fit_s": seconds,
+            "fit_s": fit_s,
+            "refused": len(judgement.objections("taught")),
         }
-
-    def _spec(self) -> MemorySpec:
-        return self.spec
 
 
 def macro_f1(truth: np.ndarray, predicted: np.ndarray, classes: int) -> float:
@@ -146,12 +145,15 @@ def main() -> None:
         rows = [trial.fold(sound, fold, args.seconds, unheard=args.unheard) for fold in folds]
         hits, of, false, clips = (sum(row[key] for row in rows) for key in ("hits", "of", "false", "clips"))
         before, after = (100 * np.mean([row[key] for row in rows]) for key in ("before", "after"))
+        refused = sum(row["refused"] > 0 for row in rows)
         results[sound] = {
+            "refused": refused, "folds": len(folds), "taught_clips": [row["taught"] for row in rows],
             "recall": hits / of, "tested": of, "before": before, "after": after, "false": false, "clips": clips,
         }
         print(
             f"{sound:18} {100 * hits / of:5.1f} % of {of:3}    {before:5.1f} -> {after:5.1f} ({after - before:+.1f})"
-            f"        {false:4} of {clips}     {max(row['fit_s'] for row in rows):.1f} s",
+            f"        {false:4} of {clips}     {max(row['fit_s'] for row in rows):.1f} s"
+            f"   refused {refused} of {len(folds)}",
             flush=True,
         )
     if args.out:

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["Examples", "System", "Table", "cross_validate", "fit_system", "make_table", "predict"]
+__all__ = [
+    "Examples",
+    "Members",
+    "System",
+    "Table",
+    "cross_validate",
+    "fit_members",
+    "fit_system",
+    "make_table",
+    "predict",
+]
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,11 @@ class Table:
     def known(self) -> int:
         """How many rows are the memory's."""
         return len(self.memory.truth)
+
+    @property
+    def old(self) -> int:
+        """How many labels are the memory's."""
+        return int(self.memory.truth.max()) + 1
 
 
 @dataclass(frozen=True)
@@ -123,8 +138,16 @@ def _taught_weights(truth: Integers, memory: Memory, old: int) -> Floats:
     return weights
 
 
-def fit_system(table: Table, spec: MemorySpec) -> tuple[System, Floats]:
-    """Fit everything again; also gives the members' scores side by side, (n, inputs of the fusion), out of fold."""
+@dataclass(frozen=True)
+class Members:
+    """The members' part of a system: their SVMs, and their scores side by side, out of fold."""
+
+    svms: Mapping[str, LinearSvm]
+    stacked: Floats
+
+
+def fit_members(table: Table, spec: MemorySpec) -> Members:
+    """Fit the members' SVMs again."""
     svms, columns = {}, []
     for member, rows in table.inputs.items():
         if member not in spec.member_c:
@@ -133,18 +156,33 @@ def fit_system(table: Table, spec: MemorySpec) -> tuple[System, Floats]:
         c = spec.member_c[member]
         svms[member] = _fit_svm(rows, table, np.ones(len(rows), dtype=bool), c, spec)
         columns.append(_out_of_fold(table, member, c, spec))
-    stacked = np.concatenate(columns, axis=1)
-    everything = np.ones(len(stacked), dtype=bool)
-    return System(svms, _fit_fusion(stacked, table, everything, spec)), stacked
+    return Members(svms, np.ascontiguousarray(np.concatenate(columns, axis=1)))
 
 
-def cross_validate(table: Table, stacked: Floats, spec: MemorySpec) -> Integers:
-    """Label numbers that fusions which didn't hear a row's fold give to it, (n,)."""
-    predicted = np.empty(len(stacked), dtype=np.int64)
+def fit_system(table: Table, members: Members, spec: MemorySpec, prior: float = 1.0) -> System:
+    """The whole system: the members' SVMs, and a fusion.
+
+    Parameters
+    ----------
+    prior : float > 0
+        How often new labels are taken to happen, as a multiple of a label of middling size.
+    """
+    everything = np.ones(len(members.stacked), dtype=bool)
+    unscaled = _Unscaled.fit(members.stacked, table, everything, spec)
+    return System(members.svms, unscaled.scaled(table, spec, prior))
+
+
+def cross_validate(
+    table: Table, stacked: Floats, spec: MemorySpec, priors: Sequence[float] = (1.0,)
+) -> list[Integers]:
+    """Label numbers that fusions which didn't hear a row's fold give to it, (n,), for each prior of new labels."""
+    predicted = [np.empty(len(stacked), dtype=np.int64) for _ in priors]
     for fold in np.unique(table.folds):
         held_out = table.folds == fold
-        fusion = _fit_fusion(stacked, table, ~held_out, spec)
-        predicted[held_out] = fusion.predict_proba(stacked[held_out]).argmax(axis=1)
+        unscaled = _Unscaled.fit(stacked, table, ~held_out, spec)
+        for prior, answers in zip(priors, predicted, strict=True):
+            fusion = unscaled.scaled(table, spec, prior)
+            answers[held_out] = fusion.predict_proba(stacked[held_out]).argmax(axis=1)
     return predicted
 
 
@@ -186,17 +224,30 @@ def _out_of_fold(table: Table, member: str, c: float, spec: MemorySpec) -> Float
     return values
 
 
-def _fit_fusion(stacked: Floats, table: Table, train: NDArray[np.bool_], spec: MemorySpec) -> LateFusion:
-    """SVM on the rows given, sigmoids on what SVMs that lack a fold of these say of it."""
-    classes = len(table.labels)
-    svm = _fit_svm(stacked, table, train, spec.fusion_c, spec)
-    values = np.empty((len(stacked), classes))
-    for fold in np.unique(table.folds[train]):
-        held_out = train & (table.folds == fold)
-        inner = _fit_svm(stacked, table, train & (table.folds != fold), spec.fusion_c, spec)
-        values[held_out] = inner.decision_function(stacked[held_out])
-    truth, weights = table.truth[train], table.weights[train]
-    if spec.uniform_prior:
-        weights = weights * balanced_weights(truth, weights, classes)[truth]
-    sigmoids = [fit_sigmoid(values[train, k], truth == k, weights) for k in range(classes)]
-    return LateFusion(svm, [a for a, _ in sigmoids], [b for _, b in sigmoids])
+@dataclass(frozen=True)
+class _Unscaled:
+    """A fusion's SVM, and what SVMs that lack a fold say of it: what the sigmoids are fitted on."""
+
+    svm: LinearSvm
+    rows: NDArray[np.bool_]
+    values: Floats
+
+    @classmethod
+    def fit(cls, stacked: Floats, table: Table, train: NDArray[np.bool_], spec: MemorySpec) -> _Unscaled:
+        svm = _fit_svm(stacked, table, train, spec.fusion_c, spec)
+        values = np.empty((len(stacked), len(table.labels)))
+        for fold in np.unique(table.folds[train]):
+            held_out = train & (table.folds == fold)
+            inner = _fit_svm(stacked, table, train & (table.folds != fold), spec.fusion_c, spec)
+            values[held_out] = inner.decision_function(stacked[held_out])
+        return cls(svm, train, values[train])
+
+    def scaled(self, table: Table, spec: MemorySpec, prior: float) -> LateFusion:
+        """The fusion with its sigmoids."""
+        classes = len(table.labels)
+        truth, weights = table.truth[self.rows], table.weights[self.rows]
+        weights = weights * np.where(truth >= table.old, prior, 1.0)
+        if spec.uniform_prior:
+            weights = weights * balanced_weights(truth, weights, classes)[truth]
+        sigmoids = [fit_sigmoid(self.values[:, k], truth == k, weights) for k in range(classes)]
+        return LateFusion(self.svm, [a for a, _ in sigmoids], [b for _, b in sigmoids])
