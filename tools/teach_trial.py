@@ -2,11 +2,12 @@
 
     python tools/teach_trial.py runs/home [SOUND ...] [--seconds 60]
 
-For every fold: the networks that never heard it, the SVMs and the fusion without the sound, which is then taught from
-recordings of the other folds, and tested on all recordings of this fold. So nothing in the system has heard a clip that
-it is tested on. But the networks were trained while the sound was there, under its corpus's label (mostly ``other``):
-what they know of it may be more, or in the wrong place, than of a sound that they never heard. ``--unheard`` teaches the
-half of this fold's recordings, which the networks haven't heard either, and tests the other half; it's less sound, too.
+For every fold: the networks that never heard it, the SVMs and the fusion without the sound, which is then
+taught from recordings of the other folds, and tested on all recordings of this fold. So nothing in the system
+has heard a clip that it is tested on. But the networks were trained while the sound was there, under its
+corpus's label (mostly ``other``): what they know of it may be more, or in the wrong place, than of a sound that
+they never heard. ``--unheard`` teaches half of this fold's recordings, which the networks haven't heard either,
+and tests the other half; it's less sound, too.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from asc_edge.manifest import MemorySpec
+from asc_edge.teaching.judging import judge
+from asc_edge.teaching.memory import Memory
+from asc_edge.teaching.refit import Examples, fit_members, fit_system, make_table, predict
 from asc_edge_train.clips import Clip
 from asc_edge_train.remembering import choose_clips
 from asc_edge_train.storage import load_arrays, read_json
-
-from asc_edge.manifest import MemorySpec
-from asc_edge.teaching.memory import Memory
-from asc_edge.teaching.judging import judge
-from asc_edge.teaching.refit import Examples, fit_members, fit_system, make_table, predict
 
 CLIP_S = 5.0
 _SOUNDS = (
@@ -57,10 +58,13 @@ class Trial:
             for name in system["members"]
             if kinds[name] != "posterior"
         }
-        spec = MemorySpec(
-            "", c, notes["c"], recipe["fusion"]["class_weight"] == "balanced", recipe["fusion"]["prior"] == "uniform"
-        )
-        scores = {name: load_arrays(folder / "members" / f"{name}.npz")["scores"] for name in system["members"]}
+        fusion = recipe["fusion"]
+        balanced, uniform = fusion["class_weight"] == "balanced", fusion["prior"] == "uniform"
+        spec = MemorySpec("", c, notes["c"], balanced, uniform)
+        members = folder / "members"
+        scores = {name: load_arrays(members / f"{name}.npz")["scores"] for name in system["members"]}
+            name: load_arrays(folder / "members" / f"{name}.npz")["scores"] for name in system["members"]
+        }
         return cls(folder, clips, recipe["labels"], scores, spec)
 
     def answers(self, member: str, fold: int) -> np.ndarray:
@@ -94,7 +98,9 @@ class Trial:
         target = [n for n in target if self.clips[n].group not in groups]
         others = [n for n, c in enumerate(self.clips) if c.fold == fold and c.fine != sound]
         lesson = Examples(
-            "taught", tuple(self.clips[n].group for n in taught), {name: a[taught] for name, a in answers.items()}
+            "taught",
+            tuple(self.clips[n].group for n in taught),
+            {name: a[taught] for name, a in answers.items()},
         )
         start = time.monotonic()
         judgement = judge(present, memory, self.spec, [lesson])
@@ -130,7 +136,8 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray, classes: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("run", type=Path)
     parser.add_argument("sounds", nargs="*", default=_SOUNDS)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -147,11 +154,19 @@ def main() -> None:
         before, after = (100 * np.mean([row[key] for row in rows]) for key in ("before", "after"))
         refused = sum(row["refused"] > 0 for row in rows)
         results[sound] = {
-            "refused": refused, "folds": len(folds), "taught_clips": [row["taught"] for row in rows],
-            "recall": hits / of, "tested": of, "before": before, "after": after, "false": false, "clips": clips,
+            "refused": refused,
+            "folds": len(folds),
+            "taught_clips": [row["taught"] for row in rows],
+            "recall": hits / of,
+            "tested": of,
+            "before": before,
+            "after": after,
+            "false": false,
+            "clips": clips,
         }
         print(
-            f"{sound:18} {100 * hits / of:5.1f} % of {of:3}    {before:5.1f} -> {after:5.1f} ({after - before:+.1f})"
+            f"{sound:18} {100 * hits / of:5.1f} % of {of:3}    {before:5.1f} -> {after:5.1f} "
+            f"({after - before:+.1f})"
             f"        {false:4} of {clips}     {max(row['fit_s'] for row in rows):.1f} s"
             f"   refused {refused} of {len(folds)}",
             flush=True,

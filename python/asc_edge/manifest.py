@@ -146,8 +146,8 @@ class MemorySpec:
 class Manifest:
     """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, data).
 
-    ``memory`` is there where the bundle can be taught. ``taught`` are the labels, the last ones, that it was taught
-    on a device: networks that give posteriors know nothing of them.
+    ``memory`` is there where the bundle can be taught. ``taught`` are the labels, the last ones, that it was
+    taught on a device: networks that give posteriors know nothing of them.
     """
 
     name: str

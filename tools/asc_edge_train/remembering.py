@@ -1,4 +1,4 @@
-"""A bundle's memory: which training clips it keeps the embeddings of, so that it can be taught on the device."""
+"""A bundle's memory: of which training clips it keeps embeddings, so that it can be taught on a device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEWEST = 20
 def memory_files(
     run: Run, members: dict[str, MemberScores], fused: FusedScores
 ) -> tuple[dict[str, bytes], dict[str, Any] | None]:
-    """The memory as a file of the bundle, and what the manifest says of it; nothing where it can't be taught."""
+    """The memory as a file, and what the manifest says of it; nothing where a bundle can't be taught."""
     system = next(system for system in run.recipe.fusions if system.name == fused.name)
     config = run.recipe.fusion_of(system)
     trained = [members[name] for name in system.members if members[name].svm is not None]

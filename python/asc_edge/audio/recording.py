@@ -186,7 +186,7 @@ def record_clips(
         held += len(waiting[-1])
         left -= len(block)
         while held >= size:
-            heard = np.concatenate(waiting)
+            heard: Samples = np.concatenate(waiting)  # type: ignore[assignment]
             number += 1
             yield writer.write(heard[:size], started + timedelta(seconds=position / rate_hz), number)
             position += size

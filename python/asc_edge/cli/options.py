@@ -136,7 +136,9 @@ def host_and_port(text: str) -> tuple[str, int | None]:
 
 
 def open_bundle(name: str) -> Bundle:
-    """Open a bundle by path, or a built-in one by its bare name; ``home+taught`` is what was taught to ``home``.
+    """Open a bundle by path, or a built-in one by its bare name.
+
+    ``home+taught`` is what was taught to ``home`` on this device.
 
     Raises
     ------

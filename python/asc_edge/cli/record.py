@@ -1,4 +1,4 @@
-"""``asc-edge record``: labelled clips for people who collect a set on purpose. The one command that writes audio."""
+"""``asc-edge record``: labelled clips for people who collect a set. The one command that writes audio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``asc-edge teach``: a new activity, or more examples of one, learnt on this device from a few minutes of it."""
+"""``asc-edge teach``: a new activity, or more examples of one, learnt here from minutes of it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from asc_edge.teaching.judging import Judgement
     from asc_edge.teaching.lessons import TaughtFolder
 
-_SUMMARY = (
-    "Teach an activity from a few minutes of its sound. No audio is kept, only what the networks make of it."
-)
+_SUMMARY = "Teach an activity from minutes of its sound. No audio is kept, only what networks make of it."
 _EXAMPLES = """\
   asc-edge teach washing_machine                     two minutes from the default microphone
   asc-edge teach washing_machine --device usb-id:2886:0018 --minutes 5
@@ -50,7 +48,7 @@ def add_parser(commands: Any) -> None:
         "--input",
         nargs="+",
         metavar="FILE",
-        help="recordings of it, best three or more from different moments",
+        help="recordings of it, best three or more of different moments",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--undo", action="store_true", help="forget the last lesson")
@@ -110,7 +108,8 @@ def _teach(
     objections = judgement.objections(args.label)
     if objections and not args.force:
         raise TeachingError(
-            f"not kept: {' and '.join(objections)}; teach longer, or other recordings of it, or keep it with --force"
+            f"not kept: {' and '.join(objections)}; teach longer, or other recordings of it, or keep it with "
+            "--force"
         )
 
     def write(path: Path) -> None:
@@ -191,11 +190,9 @@ def _hear_device(args: argparse.Namespace, base: Bundle, channel_map: Sequence[i
 def _list(folder: TaughtFolder) -> int:
     lessons = folder.lessons()
     for number, lesson in enumerate(lessons, start=1):
-        recordings = len(lesson.recordings)
-        print(
-            f"{number:3}  {lesson.taught_at}  {lesson.examples.label}  {lesson.seconds:.0f} s of {recordings} "
-            f"recording{'' if recordings == 1 else 's'}"
-        )
+        label, count = lesson.examples.label, len(lesson.recordings)
+        of = f"{count} recording{'' if count == 1 else 's'}"
+        print(f"{number:3}  {lesson.taught_at}  {label}  {lesson.seconds:.0f} s of {of}")
     newest = folder.newest()
     print(f"the newest bundle is {newest}" if newest else f"nothing was taught to {folder.base.name} yet")
     return 0

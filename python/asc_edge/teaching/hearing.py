@@ -1,4 +1,4 @@
-"""From sound to examples: what a bundle's networks make of every window and channel. The sound itself is let go."""
+"""From sound to examples: what a bundle's networks make of every window and channel; the sound is let go."""
 
 from __future__ import annotations
 
@@ -186,19 +186,19 @@ def check_heard(heard: Sequence[Heard]) -> None:
     windows, clipped = sum(one.windows for one in heard), sum(one.clipped for one in heard)
     if clipped > _MOST_CLIPPED * max(1, windows):
         raise TeachingError(
-            f"{clipped} of {windows} windows clip: turn the microphone's gain down, or go further away from the sound"
+            f"{clipped} of {windows} windows clip: turn the microphone's gain down, or go further away"
         )
     usable_s = sum(one.usable_s for one in heard)
     if usable_s < FEWEST_SECONDS:
         silent = sum(one.silent for one in heard)
         raise TeachingError(
-            f"{usable_s:.0f} s of sound can be learnt from ({silent} of {windows} windows are silent); teach at least "
-            f"{FEWEST_SECONDS:.0f} s, better one or two minutes"
+            f"{usable_s:.0f} s of sound can be learnt from ({silent} of {windows} windows are silent); "
+            f"teach at least {FEWEST_SECONDS:.0f} s, better one or two minutes"
         )
 
 
 def examples_of(label: str, heard: Sequence[Heard], window_s: float) -> Examples:
-    """Rows of all recordings with their groups: recordings, or pieces of them where there are fewer than three.
+    """Rows of all recordings with their groups: recordings, or pieces of them where these are under three.
 
     Windows that lie in two pieces are left out, so that no piece hears another.
 
@@ -221,8 +221,8 @@ def examples_of(label: str, heard: Sequence[Heard], window_s: float) -> Examples
         kept.append(whole)
     if len(set(groups)) < 2:
         raise TeachingError(
-            "one short recording alone can't be taught: nothing would be left to test it on; give two recordings, or "
-            f"one of {2 * (piece_s or PIECE_S):.0f} s or more"
+            "one short recording alone can't be taught: nothing would be left to test it on; give two "
+            f"recordings, or one of {2 * (piece_s or PIECE_S):.0f} s or more"
         )
     rows = {
         member: np.concatenate(

@@ -30,7 +30,7 @@ __all__ = ["MOST_LOST_POINTS", "POOR_RECALL", "Judgement", "LabelFigures", "judg
 # Points of macro-F1 over the labels that were there before.
 MOST_LOST_POINTS = 1.0
 POOR_RECALL = 0.6
-# How often a new label may be taken to happen, as a multiple of a label of middling size; the first of equals.
+# How often a new label may be taken to happen, as a multiple of a label of middling size.
 PRIORS = (1.0, 2.0, 0.5, 4.0, 0.25)
 
 
@@ -69,8 +69,8 @@ class Judgement:
         lost = 100.0 * (self.macro_f1_before - self.macro_f1_after)
         if lost > MOST_LOST_POINTS:
             found.append(
-                f"the other labels would lose {lost:.1f} points of macro-F1 ({100 * self.macro_f1_before:.1f} -> "
-                f"{100 * self.macro_f1_after:.1f})"
+                f"the other labels would lose {lost:.1f} points of macro-F1 "
+                f"({100 * self.macro_f1_before:.1f} -> {100 * self.macro_f1_after:.1f})"
             )
         own = next(row for row in self.figures if row.label == label)
         recall = own.recall_after or 0.0
@@ -78,7 +78,8 @@ class Judgement:
             found.append(f"{label} would be recognised in {100 * recall:.0f} % of what was taught")
         elif own.recall_before is not None and recall < own.recall_before - 0.01:
             found.append(
-                f"{label} would be recognised less often ({100 * own.recall_before:.0f} % -> {100 * recall:.0f} %)"
+                f"{label} would be recognised less often "
+                f"({100 * own.recall_before:.0f} % -> {100 * recall:.0f} %)"
             )
         return found
 
@@ -119,7 +120,7 @@ def judge(labels: Sequence[str], memory: Memory, spec: MemorySpec, lessons: Sequ
 
 
 def _settled(table: Table, spec: MemorySpec) -> tuple[Table, System, NDArray[np.int64]]:
-    """Fit a system, its new labels as frequent as does all labels most good; and what it says in cross-validation."""
+    """Fit a system, new labels as frequent as serves all labels best; and its cross-validated answers."""
     priors = PRIORS if len(table.labels) > table.old else (1.0,)
     members = fit_members(table, spec)
     answers = cross_validate(table, members.stacked, spec, priors)

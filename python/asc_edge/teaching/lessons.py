@@ -1,8 +1,8 @@
 """What was taught, on the disk: embeddings of every lesson and the bundle that has learnt it, never a sound.
 
-A folder for every bundle that was taught, named by its seal. A lesson is two files, ``0001.lesson.npz`` and then
-``0001.ascb``: where the second is missing, the lesson never happened. So whatever ends the writer, the newest bundle
-there is whole, and to undo a lesson is to delete its bundle.
+A folder for every bundle that was taught, named by its seal. A lesson is two files, ``0001.lesson.npz`` and
+then ``0001.ascb``: where the second is missing, the lesson never happened. So whatever ends the writer, the
+newest bundle there is whole, and to undo a lesson is to delete its bundle.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a bundle remembers of the clips that it was trained on: embeddings and scores of some, no sound of any."""
+"""What a bundle remembers of its training clips: embeddings and scores of some, no sound of any."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Memory:
     embeddings: Mapping[str, NDArray[np.float64]]
 
     def to_npz(self) -> bytes:
-        """As a bundle holds it: scores in half precision, embeddings in 8 bits between each feature's extremes."""
+        """As a bundle holds it: scores in half precision, embeddings in 8 bits from least to greatest."""
         arrays: dict[str, NDArray[Any]] = {
             "truth": self.truth.astype(np.uint8),
             "fold": self.folds.astype(np.uint8),
@@ -78,7 +78,7 @@ class Memory:
         names += [f"{kind}/{name}" for name in embedding for kind in ("embedding", "low", "step")]
         arrays = read_npz(data, names)
         count = len(arrays["truth"]) if arrays["truth"].ndim == 1 else -1
-        shapes = {"truth": (count,), "fold": (count,), "weight": (count,)}
+        shapes: dict[str, tuple[int, ...]] = {"truth": (count,), "fold": (count,), "weight": (count,)}
         shapes |= {f"scores/{name}": (count, size) for name, size in outputs.items()}
         _check(arrays, shapes, embedding)
         memory = cls(
@@ -99,7 +99,7 @@ class Memory:
         BundleError
         """
         numbers = [self.weights, *self.scores.values(), *self.embeddings.values()]
-        sound = all(np.isfinite(array).all() for array in numbers) and (self.weights > 0).all()
+        sound = all(np.isfinite(array).all() for array in numbers) and bool((self.weights > 0).all())
         for fold in np.unique(self.folds):
             sound = sound and set(self.truth[self.folds != fold]) == set(range(labels))
         if not sound or len(np.unique(self.folds)) < 2:
@@ -135,4 +135,5 @@ def _check(
 
 def _unpacked(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float64]:
     low, step = arrays[f"low/{name}"].astype(np.float64), arrays[f"step/{name}"].astype(np.float64)
-    return low + step * arrays[f"embedding/{name}"]
+    rows: NDArray[np.float64] = low + step * arrays[f"embedding/{name}"]
+    return rows

@@ -175,7 +175,7 @@ def fit_system(table: Table, members: Members, spec: MemorySpec, prior: float = 
 def cross_validate(
     table: Table, stacked: Floats, spec: MemorySpec, priors: Sequence[float] = (1.0,)
 ) -> list[Integers]:
-    """Label numbers that fusions which didn't hear a row's fold give to it, (n,), for each prior of new labels."""
+    """Label numbers by fusions that didn't hear a row's fold, (n,), for each prior of new labels."""
     predicted = [np.empty(len(stacked), dtype=np.int64) for _ in priors]
     for fold in np.unique(table.folds):
         held_out = table.folds == fold
@@ -209,7 +209,8 @@ def _fit_svm(rows: Floats, table: Table, train: NDArray[np.bool_], c: float, spe
 def _out_of_fold(table: Table, member: str, c: float, spec: MemorySpec) -> Floats:
     """Decision values by SVMs that didn't hear a row's fold.
 
-    For clips of the memory the old labels' values are the trainer's own: there the network hadn't heard them either.
+    For clips of the memory the old labels' values are the trainer's own: there the network hadn't heard them
+    either.
     """
     rows, known = table.inputs[member], table.known
     values = np.empty((len(rows), len(table.labels)))

@@ -1,8 +1,8 @@
 """Linear SVMs and Platt's sigmoids, fitted with numpy alone.
 
 The problems are those that scikit-learn solves: `StandardScaler`, `LinearSVC` (squared hinge, L2 penalty, one
-against the rest, the intercept penalised like a weight) and the sigmoid of `CalibratedClassifierCV`. All are convex
-with one solution, so a Newton method that ends in it gives what scikit-learn gives.
+against the rest, the intercept penalised like a weight) and the sigmoid of `CalibratedClassifierCV`. All are
+convex with one solution, so a Newton method that ends in it gives what scikit-learn gives.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _ROUNDING = 10.0 * np.finfo(np.float64).eps
 def balanced_weights(truth: Integers, weights: Floats, classes: int) -> Floats:
     """Weight of each class with which all classes together count the same, (classes,); 1 on average."""
     totals = np.bincount(truth, weights=weights, minlength=classes)
-    return totals.sum() / (classes * np.maximum(totals, np.finfo(np.float64).tiny))
+    weight: Floats = totals.sum() / (classes * np.maximum(totals, np.finfo(np.float64).tiny))
+    return weight
 
 
 def fit_linear_svm(
@@ -61,10 +62,7 @@ def fit_linear_svm(
     weights = np.ones(len(x)) if weights is None else weights
     mean = np.average(x, axis=0, weights=weights)
     variance = np.average((x - mean) ** 2, axis=0, weights=weights)
-    constant = (
-        variance <= len(x) * _ROUNDING * variance.max(initial=0.0) * _ROUNDING + (_ROUNDING * mean) ** 2
-    )
-    scale = np.where(constant, 1.0, np.sqrt(variance))
+    scale = np.where(variance <= (_ROUNDING * mean) ** 2, 1.0, np.sqrt(variance))
     rows = (x - mean) / scale
     basis = None
     if rows.shape[1] > rows.shape[0]:
@@ -88,7 +86,7 @@ def fit_linear_svm(
 def _squared_hinge(rows: Floats, sign: Floats, costs: Floats) -> Floats:
     """The w that makes ``|w|^2 / 2 + sum(costs * max(0, 1 - sign * rows @ w)^2)`` least.
 
-    The function is a parabola as long as no row enters or leaves its margin: Newton's step is exact in the end.
+    The function is a parabola as long as no row enters or leaves its margin: Newton's step is exact then.
     """
     w: Floats = np.zeros(rows.shape[1])
     least, slack = _hinge_value(rows, sign, costs, w)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_label", "check_new", "judge_lesson", "make_lesson", "memory_of", "write_taught"]
 
-_LONGEST_LABEL = 40
-# Tops up the numbers of a byte, in which the memory counts labels.
+_LABEL = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MOST_LABELS = 64
 
 
@@ -41,7 +41,7 @@ def memory_of(bundle: Bundle) -> tuple[Memory, MemorySpec]:
         why = (
             "it was taught already; teach the bundle that it comes from"
             if "taught" in bundle.manifest.raw
-            else "it holds no memory of its training; use one that asc-edge-train made since version 0.6"
+            else "it holds no memory of its training; have asc-edge-train pack it again, which adds one"
         )
         raise BundleError(f"{bundle.path.name} can't be taught: {why}")
     return Memory.from_npz(bundle.read(spec.file), bundle.manifest), spec
@@ -54,13 +54,7 @@ def check_label(label: str, bundle: Bundle, lessons: Sequence[Lesson]) -> None:
     ------
     TeachingError
     """
-    good = (
-        label.replace("_", "a").isalnum()
-        and label.isascii()
-        and label == label.lower()
-        and label[0].isalpha()
-    )
-    if not good or len(label) > _LONGEST_LABEL or label in ("silent", "no_input", "ok"):
+    if not _LABEL.fullmatch(label) or label in ("silent", "no_input", "ok"):
         raise TeachingError(
             f"{label!r} can't be a label: use small letters, digits and _, for instance washing_machine"
         )
