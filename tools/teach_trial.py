@@ -5,9 +5,9 @@
 For every fold: the networks that never heard it, the SVMs and the fusion without the sound, which is then
 taught from recordings of the other folds, and tested on all recordings of this fold. So nothing in the system
 has heard a clip that it is tested on. But the networks were trained while the sound was there, under its
-corpus's label (mostly ``other``): what they know of it may be more, or in the wrong place, than of a sound that
-they never heard. ``--unheard`` teaches half of this fold's recordings, which the networks haven't heard either,
-and tests the other half; it's less sound, too.
+corpus's label (mostly ``other``): what they know of it may be more, or in the wrong place, than of a sound
+that they never heard. ``--unheard`` teaches half of this fold's recordings, which the networks haven't heard
+either, and tests the other half; it's less sound, too.
 """
 
 from __future__ import annotations
@@ -63,8 +63,6 @@ class Trial:
         spec = MemorySpec("", c, notes["c"], balanced, uniform)
         members = folder / "members"
         scores = {name: load_arrays(members / f"{name}.npz")["scores"] for name in system["members"]}
-            name: load_arrays(folder / "members" / f"{name}.npz")["scores"] for name in system["members"]
-        }
         return cls(folder, clips, recipe["labels"], scores, spec)
 
     def answers(self, member: str, fold: int) -> np.ndarray:
