@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from asc_edge.bundle import Bundle, write_bundle
 from asc_edge.teaching.hearing import hear
 from asc_edge.teaching.memory import MEMORY_NAME, Memory
+from asc_edge.teaching.solver import fit_linear_svm
 
 from tiny_system import LABELS, band_noise, tiny_files, tiny_manifest, write_tiny_bundle
 
-SPEC = {
+SPEC: dict[str, Any] = {
     "file": MEMORY_NAME,
     "member_c": {"embedding": 0.1},
     "fusion_c": 1.0,
@@ -30,9 +32,9 @@ def mixture(seconds: float, seed: int) -> NDArray[np.float32]:
 
 
 def noisy_band(label: str, seconds: float, seed: int) -> NDArray[np.float32]:
-    """A label's noise at some level, and a little of the room's: what the memory was made of."""
+    """A label's noise, and a little of the room's: what the memory was made of."""
     rng = np.random.default_rng(seed)
-    samples = rng.uniform(0.1, 1.0) * band_noise(label, seconds, seed=seed)
+    samples = 0.5 * band_noise(label, seconds, seed=seed)
     return (samples + 0.01 * rng.standard_normal(len(samples))).astype(np.float32)
 
 
@@ -57,11 +59,14 @@ def memory_of_bands(folder: Path, clips: int = 12) -> Memory:
                 rows[name].append(values[0])
             truth.append(LABELS.index(label))
             folds.append(1 + number % 4)
-    svm = plain.member_svm(plain.members[1])
-    assert svm is not None
-    embedding = np.array(rows["embedding"])
-    scores = {"bands": np.array(rows["bands"]), "embedding": svm.decision_function(embedding)}
-    return Memory(np.array(truth), np.array(folds), np.ones(len(truth)), scores, {"embedding": embedding})
+    embedding, numbers, fold = np.array(rows["embedding"]), np.array(truth), np.array(folds)
+    values = np.empty((len(numbers), len(LABELS)))
+    for number in np.unique(fold):
+        rest = fold != number
+        svm = fit_linear_svm(embedding[rest], numbers[rest], len(LABELS), c=SPEC["member_c"]["embedding"])
+        values[~rest] = svm.decision_function(embedding[~rest])
+    scores = {"bands": np.array(rows["bands"]), "embedding": values}
+    return Memory(numbers, fold, np.ones(len(numbers)), scores, {"embedding": embedding})
 
 
 def write_teachable(path: Path) -> Path:

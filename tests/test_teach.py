@@ -97,7 +97,8 @@ def _steps(seconds: float) -> np.ndarray:
 
 def test_a_lesson_that_spoils_other_labels_is_refused(teachable: Path, tmp_path: Path) -> None:
     """Catches: teaching that takes 'high' for 'other_high' ever after."""
-    given = [str(write_clip(tmp_path / f"{n}.wav", noisy_band("high", 8.0, seed=n))) for n in range(4)]
+    sounds = [noisy_band("high", 1.0, seed=500 + number) for number in range(24)]
+    given = [str(write_clip(tmp_path / f"{n}.wav", sound)) for n, sound in enumerate(sounds)]
     env = {"XDG_STATE_HOME": str(tmp_path / "state")}
     words = ("teach", "same_as_high", "--bundle", str(teachable), "--input", *given)
     done = asc_edge(*words, env=env)
