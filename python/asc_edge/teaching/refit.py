@@ -195,11 +195,18 @@ def predict(system: System, rows: Mapping[str, Floats]) -> Floats:
     return system.fusion.predict_proba(np.ascontiguousarray(np.concatenate(columns, axis=1)))
 
 
-def _fit_svm(rows: Floats, table: Table, train: NDArray[np.bool_], c: float, spec: MemorySpec) -> LinearSvm:
+def _fit_svm(
+    rows: Floats,
+    table: Table,
+    train: NDArray[np.bool_],
+    c: float,
+    spec: MemorySpec,
+    classes: int | None = None,
+) -> LinearSvm:
     return fit_linear_svm(
         rows[train],
         table.truth[train],
-        len(table.labels),
+        classes or len(table.labels),
         c=c,
         balanced=spec.balanced,
         weights=table.weights[train],
@@ -209,19 +216,29 @@ def _fit_svm(rows: Floats, table: Table, train: NDArray[np.bool_], c: float, spe
 def _out_of_fold(table: Table, member: str, c: float, spec: MemorySpec) -> Floats:
     """Decision values by SVMs that didn't hear a row's fold.
 
-    For clips of the memory the old labels' values are the trainer's own: there the network hadn't heard them
-    either.
+    For clips of the memory the old labels' values are the trainer's own, since there the network hadn't heard
+    them either, changed by what the lessons change: else whoever is taught would be told from the memory by
+    nothing but the SVMs that scored it.
     """
     rows, known = table.inputs[member], table.known
-    values = np.empty((len(rows), len(table.labels)))
     stored = table.memory.scores[member]
     if known == len(rows):
         return stored
+    values = _cross_scores(rows, table, np.ones(len(rows), dtype=bool), c, spec)
+    before = _cross_scores(rows, table, np.arange(len(rows)) < known, c, spec)
+    old = stored.shape[1]
+    values[:known, :old] += stored - before[:known, :old]
+    return values
+
+
+def _cross_scores(rows: Floats, table: Table, used: NDArray[np.bool_], c: float, spec: MemorySpec) -> Floats:
+    """Decision values of the rows that are used, each by an SVM of the other folds; NaN for the rest."""
+    classes = int(table.truth[used].max()) + 1
+    values = np.full((len(rows), classes), np.nan)
     for fold in np.unique(table.folds):
-        held_out = table.folds == fold
-        svm = _fit_svm(rows, table, ~held_out, c, spec)
+        held_out = used & (table.folds == fold)
+        svm = _fit_svm(rows, table, used & (table.folds != fold), c, spec, classes)
         values[held_out] = svm.decision_function(rows[held_out])
-    values[:known, : stored.shape[1]] = stored
     return values
 
 
