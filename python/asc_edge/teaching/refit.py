@@ -201,12 +201,11 @@ def _fit_svm(
     train: NDArray[np.bool_],
     c: float,
     spec: MemorySpec,
-    classes: int | None = None,
 ) -> LinearSvm:
     return fit_linear_svm(
         rows[train],
         table.truth[train],
-        classes or len(table.labels),
+        int(table.truth[train].max()) + 1,
         c=c,
         balanced=spec.balanced,
         weights=table.weights[train],
@@ -237,7 +236,7 @@ def _cross_scores(rows: Floats, table: Table, used: NDArray[np.bool_], c: float,
     values = np.full((len(rows), classes), np.nan)
     for fold in np.unique(table.folds):
         held_out = used & (table.folds == fold)
-        svm = _fit_svm(rows, table, used & (table.folds != fold), c, spec, classes)
+        svm = _fit_svm(rows, table, used & (table.folds != fold), c, spec)
         values[held_out] = svm.decision_function(rows[held_out])
     return values
 
