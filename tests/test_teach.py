@@ -131,8 +131,8 @@ def test_pieces_of_one_recording_do_not_hear_each_other(teachable: Path, tmp_pat
     examples = examples_of("both", [one], base.window_s)
     assert len(set(examples.groups)) == 4
     assert len(examples.groups) < len(one.ends_s)
-    with pytest.raises(TeachingError, match="one short recording alone"):
-        examples_of("both", [hear(base, FileSource(write_clip(tmp_path / "y.wav", mixture(9.0, 5))))], 1.0)
+    with pytest.raises(TeachingError, match="a short recording or two"):
+        examples_of("both", [hear(base, FileSource(write_clip(tmp_path / "y.wav", mixture(25.0, 5))))], 1.0)
 
 
 def test_every_channel_is_an_example(teachable: Path, tmp_path: Path) -> None:
@@ -144,6 +144,16 @@ def test_every_channel_is_an_example(teachable: Path, tmp_path: Path) -> None:
     heard = hear(base, FileSource(write_clip(tmp_path / "x.wav", stereo.astype(np.float32))))
     assert len(heard.rows["embedding"]) == 2 * heard.windows
     assert not np.allclose(heard.rows["embedding"][0], heard.rows["embedding"][1])
+
+
+def test_a_label_of_two_recordings_can_be_judged(teachable: Path) -> None:
+    """Catches: folds of folds that lack a label, and a fit that fails there."""
+    base = Bundle.open(teachable)
+    memory, spec = memory_of(base)
+    rng = np.random.default_rng(2)
+    rows = {"bands": rng.random((6, 3)), "embedding": rng.random((6, 30))}
+    judgement = judge(base.labels, memory, spec, [Examples("new", tuple("aaabbb"), rows)])
+    assert judgement.labels == (*base.labels, "new")
 
 
 def test_groups_never_straddle_folds(teachable: Path) -> None:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Heard", "check_heard", "examples_of", "hear"]
 
+# One to learn from, one to calibrate on and one to test on: so many recordings, or pieces, there must be.
+FEWEST_GROUPS = 3
 # A recording is cut into pieces of at least so long for cross-validation, where there are few recordings.
 PIECE_S = 10.0
 FEWEST_SECONDS = 20.0
-FEWEST_RECORDINGS = 3
 # Rows of one lesson: more would make each refit slower and hardly better.
 MOST_ROWS = 400
 _MOST_CLIPPED = 0.2
@@ -205,9 +206,9 @@ def examples_of(label: str, heard: Sequence[Heard], window_s: float) -> Examples
     Raises
     ------
     TeachingError
-        When there are fewer than two groups: then nobody could tell whether anything was learnt.
+        When there are fewer than three groups: then nobody could tell whether anything was learnt.
     """
-    piece_s = max(PIECE_S, 2.0 * window_s) if len(heard) < FEWEST_RECORDINGS else None
+    piece_s = max(PIECE_S, 2.0 * window_s) if len(heard) < FEWEST_GROUPS else None
     groups: list[str] = []
     kept: list[NDArray[np.bool_]] = []
     for one in heard:
@@ -219,10 +220,10 @@ def examples_of(label: str, heard: Sequence[Heard], window_s: float) -> Examples
             whole = np.floor((one.ends_s - window_s + 1e-6) / piece_s).astype(np.int64) == piece
         groups += [f"{one.recording}/{number}" for number in piece[whole]]
         kept.append(whole)
-    if len(set(groups)) < 2:
+    if len(set(groups)) < FEWEST_GROUPS:
         raise TeachingError(
-            "one short recording alone can't be taught: nothing would be left to test it on; give two "
-            f"recordings, or one of {2 * (piece_s or PIECE_S):.0f} s or more"
+            "a short recording or two can't be taught: nothing would be left to test on; give three "
+            f"recordings, or one of {FEWEST_GROUPS * max(PIECE_S, 2.0 * window_s):.0f} s or more"
         )
     rows = {
         member: np.concatenate(

@@ -201,11 +201,14 @@ def _fit_svm(
     train: NDArray[np.bool_],
     c: float,
     spec: MemorySpec,
+    *,
+    classes: int | None = None,
 ) -> LinearSvm:
+    # Not counted in the rows: of a label that was taught little, folds of folds may have none.
     return fit_linear_svm(
         rows[train],
         table.truth[train],
-        int(table.truth[train].max()) + 1,
+        classes or len(table.labels),
         c=c,
         balanced=spec.balanced,
         weights=table.weights[train],
@@ -236,7 +239,7 @@ def _cross_scores(rows: Floats, table: Table, used: NDArray[np.bool_], c: float,
     values = np.full((len(rows), classes), np.nan)
     for fold in np.unique(table.folds):
         held_out = used & (table.folds == fold)
-        svm = _fit_svm(rows, table, used & (table.folds != fold), c, spec)
+        svm = _fit_svm(rows, table, used & (table.folds != fold), c, spec, classes=classes)
         values[held_out] = svm.decision_function(rows[held_out])
     return values
 
