@@ -32,7 +32,8 @@ _ROUNDING = 10.0 * np.finfo(np.float64).eps
 def balanced_weights(truth: Integers, weights: Floats, classes: int) -> Floats:
     """Weight of each class with which all classes together count the same, (classes,); 1 on average."""
     totals = np.bincount(truth, weights=weights, minlength=classes)
-    weight: Floats = totals.sum() / (classes * np.maximum(totals, np.finfo(np.float64).tiny))
+    # A class without examples weighs nothing, whatever this says.
+    weight: Floats = totals.sum() / (classes * np.where(totals > 0, totals, 1.0))
     return weight
 
 
