@@ -132,7 +132,7 @@ def test_pieces_of_one_recording_do_not_hear_each_other(teachable: Path, tmp_pat
     assert len(set(examples.groups)) == 4
     assert len(examples.groups) < len(one.ends_s)
     with pytest.raises(TeachingError, match="a short recording or two"):
-        examples_of("both", [hear(base, FileSource(write_clip(tmp_path / "y.wav", mixture(25.0, 5))))], 1.0)
+        examples_of("both", [hear(base, FileSource(write_clip(tmp_path / "y.wav", mixture(15.0, 5))))], 1.0)
 
 
 def test_every_channel_is_an_example(teachable: Path, tmp_path: Path) -> None:
