@@ -126,6 +126,7 @@ _ROOMS = [
     "false_events",
     "presence",
     "events",
+    "teaching",
     "pipeline",
     "engines",
     "bundle",

@@ -245,6 +245,8 @@ def _check_files(files: Mapping[str, bytes], manifest: Manifest, path: Path) -> 
                 f"{path}: {name} doesn't match its SHA-256 in the manifest; get the bundle anew"
             )
     needed = {manifest.fusion, *(name for member in manifest.members for name in member.files)}
+    if manifest.memory is not None:
+        needed.add(manifest.memory.file)
     missing = needed - files.keys()
     if missing:
         raise BundleError(f"{path}: lacks {', '.join(sorted(missing))}, which its manifest names")

@@ -88,3 +88,11 @@ class ReportError(AscEdgeError):
 
 class ServiceError(AscEdgeError):
     """The service could not be installed, removed or asked."""
+
+
+class TeachingError(AscEdgeError):
+    """What was taught can't be learnt, or would make the bundle worse."""
+
+
+class RecordingError(AscEdgeError):
+    """Clips can't be recorded, or not be written."""

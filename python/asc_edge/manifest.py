@@ -22,6 +22,8 @@ Precision = Literal["float32", "int8"]
 _KINDS = get_args(MemberKind)
 _INPUTS = get_args(MemberInput)
 _PRECISIONS = get_args(Precision)
+# What of the whole bundle came with schema 2; all of it is optional.
+_SECOND_SCHEMA_PARTS = ("thresholds", "memory", "taught")
 # What came with schema 2. A reader of schema 1 looks over these, so that there they would mean nothing.
 _SECOND_SCHEMA_KEYS = ("input", "precision", "stream", "image")
 
@@ -116,11 +118,38 @@ class MemberSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MemorySpec:
+    """What is needed to fit SVMs and fusion again: embeddings of training clips, and how it was done.
+
+    Attributes
+    ----------
+    file : str
+        File name inside the bundle; see `asc_edge.teaching.memory`.
+    member_c : dict of str to float
+        C of each embedding member's SVM.
+    fusion_c : float
+        C of the fusion's SVM.
+    balanced : bool
+        Whether classes weigh the same in the SVMs, however many clips they have.
+    uniform_prior : bool
+        Whether they do in the sigmoids.
+    """
+
+    file: str
+    member_c: Mapping[str, float]
+    fusion_c: float
+    balanced: bool
+    uniform_prior: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The checked content of ``manifest.json``; ``raw`` keeps what only people read (accuracy, data).
 
     ``unknown_below`` is the highest posterior below which a sound is none that the bundle was trained on;
-    None where the manifest has no ``thresholds``.
+    None where the manifest has no ``thresholds``. ``memory`` is there where the bundle can be taught.
+    ``taught`` are the labels, the last ones, that it was taught on a device: networks that give posteriors
+    know nothing of them.
     """
 
     name: str
@@ -137,6 +166,8 @@ class Manifest:
     files: Mapping[str, str]
     raw: Mapping[str, Any]
     unknown_below: float | None = None
+    memory: MemorySpec | None = None
+    taught: tuple[str, ...] = ()
 
 
 def parse_manifest(data: bytes, bundle_name: str) -> Manifest:
@@ -181,7 +212,11 @@ def _parse(raw: dict[str, Any]) -> Manifest:
     }
     window_s, sample_rate_hz = _number(raw, "window_s"), _get(raw, "sample_rate_hz", int)
     _check_times(window_s, _number(raw, "hop_s"), sample_rate_hz, front_ends)
-    frame = _Frame(schema, front_ends, len(labels), round(window_s * sample_rate_hz))
+    later = [key for key in _SECOND_SCHEMA_PARTS if key in raw]
+    if schema == 1 and later:
+        raise BundleError(f"manifest: has {later[0]}, which schema 1 doesn't know")
+    taught = _taught(raw.get("taught"), labels)
+    frame = _Frame(schema, front_ends, len(labels), round(window_s * sample_rate_hz), len(taught))
     members = tuple(_member(value, frame) for value in _get(raw, "members", list))
     if not members:
         raise BundleError("manifest: no members")
@@ -199,16 +234,16 @@ def _parse(raw: dict[str, Any]) -> Manifest:
         fusion=_get(raw, "fusion", str),
         files={str(name): _sha256(str(name), value) for name, value in _get(raw, "files", dict).items()},
         raw=raw,
-        unknown_below=_unknown_below(raw, schema, len(labels)),
+        unknown_below=_unknown_below(raw, len(labels)),
+        memory=_memory(raw.get("memory"), members),
+        taught=taught,
     )
 
 
-def _unknown_below(raw: Mapping[str, Any], schema: int, labels: int) -> float | None:
+def _unknown_below(raw: Mapping[str, Any], labels: int) -> float | None:
     """``thresholds.unknown_below``, which few bundles have."""
     if "thresholds" not in raw:
         return None
-    if schema == 1:
-        raise BundleError("manifest: has thresholds, which schema 1 doesn't know")
     thresholds = _get(raw, "thresholds", dict)
     if set(thresholds) != {"unknown_below"}:
         raise BundleError("manifest: thresholds holds unknown_below, and nothing else")
@@ -216,6 +251,45 @@ def _unknown_below(raw: Mapping[str, Any], schema: int, labels: int) -> float | 
     # No highest posterior of so many labels is lower, and none is higher than 1.
     if not 1.0 / labels < value < 1.0:
         raise BundleError(f"manifest: impossible unknown_below {value}: give 1 / {labels} labels up to 1")
+    return value
+
+
+def _taught(value: object, labels: tuple[str, ...]) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        raise BundleError("manifest: taught is not an object")
+    taught = _names(value, "labels")
+    if taught != labels[len(labels) - len(taught) :] or len(labels) - len(taught) < 2:
+        raise BundleError("manifest: the taught labels are not the last of more than two others")
+    return taught
+
+
+def _memory(value: object, members: tuple[MemberSpec, ...]) -> MemorySpec | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise BundleError("manifest: memory is not an object")
+    given = _get(value, "member_c", dict)
+    names = [member.name for member in members if member.svm is not None]
+    if sorted(map(str, given)) != sorted(names):
+        raise BundleError("manifest: memory: member_c doesn't name the members that have an SVM")
+    spec = MemorySpec(
+        file=_get(value, "file", str),
+        member_c={name: _number(given, name) for name in names},
+        fusion_c=_number(value, "fusion_c"),
+        balanced=_flag(value, "balanced"),
+        uniform_prior=_flag(value, "uniform_prior"),
+    )
+    if not all(c > 0 for c in (spec.fusion_c, *spec.member_c.values())):
+        raise BundleError("manifest: memory: a C is not above 0")
+    return spec
+
+
+def _flag(raw: Mapping[str, Any], key: str) -> bool:
+    value = raw.get(key)
+    if not isinstance(value, bool):
+        raise BundleError(f"manifest: {key} is not true or false")
     return value
 
 
@@ -227,6 +301,7 @@ class _Frame:
     front_ends: Mapping[str, LogMelConfig]
     labels: int
     window_samples: int
+    taught: int
 
 
 def _check_times(
@@ -283,10 +358,9 @@ def _member(value: object, manifest: _Frame) -> MemberSpec:
     if member.stream is not None:
         _check_stream(member, member.stream, config.frames(manifest.window_samples))
     # One decision value serves two labels: scikit-learn's binary case.
-    if member.outputs != manifest.labels and not (member.outputs == 1 and manifest.labels == 2):
-        raise BundleError(
-            f"manifest: member {name!r} gives {member.outputs} outputs for {manifest.labels} labels"
-        )
+    expected = manifest.labels - (manifest.taught if member.svm is None else 0)
+    if member.outputs != expected and not (member.outputs == 1 and expected == 2):
+        raise BundleError(f"manifest: member {name!r} gives {member.outputs} outputs for {expected} labels")
     return member
 
 

@@ -176,7 +176,7 @@ class Member:
 
     def outputs(self, voters: Sequence[int]) -> NDArray[np.float64]:
         """Mean over the voting channels of this member's posteriors or decision values, shape (outputs,)."""
-        rows: NDArray[np.float64] = self._rows(voters).astype(np.float64)
+        rows: NDArray[np.float64] = self.rows(voters).astype(np.float64)
         if self._svm is not None:
             rows = self._svm.decision_function(rows)
         mean: NDArray[np.float64] = rows.mean(axis=0)
@@ -185,7 +185,7 @@ class Member:
     def forget(self) -> None:
         """The stream has been emptied: nothing that was computed before holds any longer."""
 
-    def _rows(self, voters: Sequence[int]) -> NDArray[np.float32]:
+    def rows(self, voters: Sequence[int]) -> NDArray[np.float32]:
         """What the network answers for each voting channel, ``(voters, outputs or embedding)``."""
         return self._engine.run(self._front_end.network_input(self.spec, voters, self._colours))
 

@@ -122,7 +122,7 @@ class StreamedMember(Member):
         self._ends[:] = -1
         self._decided_at = None
 
-    def _rows(self, voters: Sequence[int]) -> NDArray[np.float32]:
+    def rows(self, voters: Sequence[int]) -> NDArray[np.float32]:
         heard = self._ring.heard
         late = self._decided_at is not None and heard - self._decided_at > self._hop_frames
         self._decided_at = heard
@@ -137,7 +137,7 @@ class StreamedMember(Member):
         if not whole:
             return self._head.run(self._columns[list(voters)])
         self.columns_computed += self._stream.columns * len(whole)
-        rows = super()._rows(whole)
+        rows = super().rows(whole)
         kept = [channel for channel in voters if channel not in whole]
         if kept:
             rows = np.concatenate([rows, self._head.run(self._columns[kept])])

@@ -33,6 +33,7 @@ from asc_edge_train.models import multiply_accumulates, parameter_count
 from asc_edge_train.networks import ALL_FOLDS, NetworkTask, load_network
 from asc_edge_train.recipe import MemberConfig, fingerprint
 from asc_edge_train.rejection import shipped_threshold
+from asc_edge_train.remembering import memory_files
 from asc_edge_train.run import Run
 from asc_edge_train.storage import is_stamped, stamp
 
@@ -52,7 +53,7 @@ __all__ = [
 RECORDINGS_NAME = "recordings.txt"
 
 # Raised when what a bundle holds changes.
-_VERSION = 5
+_VERSION = 6
 
 
 def make_bundle(run: Run, members: dict[str, MemberScores], fused: FusedScores) -> Path:
@@ -163,7 +164,9 @@ def write_system(
         else:
             specs.append(_member_spec(run, task.member, shipped, svm))
     manifest = _manifest(run, fused, specs, costs, dict(front_ends.values()))
-    write_bundle(path, {**manifest, "card": card}, files)
+    remembered, memory = memory_files(run, members, fused)
+    extra = {} if memory is None else {"memory": memory}
+    write_bundle(path, {**manifest, **extra, "card": card}, {**files, **remembered})
 
 
 def _cost(run: Run, task: ShippedTask) -> dict[str, int]:

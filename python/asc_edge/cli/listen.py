@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
             tracker=EventTracker(_event_rules(config, bundle.manifest.unknown_below)),
             presence=presence_for(bundle.labels),
         )
-        with _signals_call(monitor.stop), rooms.quiet():
+        with signals_call(monitor.stop), rooms.quiet():
             monitor.run()
     finally:
         source.close()
@@ -330,7 +330,7 @@ def _demo(*, realtime: bool) -> Source:
 
 
 @contextmanager
-def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
+def signals_call(stop: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C and a service manager's TERM call ``stop``; both mean a clean end."""
     before = {
         number: signal.signal(number, lambda _number, _frame: stop())

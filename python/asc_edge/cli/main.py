@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from asc_edge.cli import bench, bundle, classify, config, devices, fleet, history, listen, service
+from asc_edge.cli import (
+    bench,
+    bundle,
+    classify,
+    config,
+    devices,
+    fleet,
+    history,
+    listen,
+    record,
+    service,
+    teach,
+)
 from asc_edge.cli import report as day_report
 from asc_edge.cli.options import forget_output, make_parser, report, report_unexpected
 from asc_edge.errors import AscEdgeError
@@ -67,6 +79,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("asc-edge", _DESCRIPTION, _EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (devices, listen, classify, config, service, history, day_report, fleet, bundle, bench):
+    modules = (
+        devices,
+        listen,
+        classify,
+        teach,
+        record,
+        config,
+        service,
+        history,
+        day_report,
+        fleet,
+        bundle,
+        bench,
+    )
+    for module in modules:
         module.add_parser(commands)
     return parser

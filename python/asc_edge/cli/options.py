@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUNDLE = "home"
 CONFIG_PLACES = "default: $ASC_EDGE_CONFIG, ~/.config/asc-edge/config.toml, /etc/asc-edge/config.toml"
+# After a bundle's name: what was taught to it on this device.
+TAUGHT_SUFFIX = "+taught"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -137,14 +139,22 @@ def host_and_port(text: str) -> tuple[str, int | None]:
 def open_bundle(name: str) -> Bundle:
     """Open a bundle by path, or a built-in one by its bare name.
 
+    ``home+taught`` is what was taught to ``home`` on this device.
+
     Raises
     ------
     BundleError
+    TeachingError
+        When nothing was taught to it on this device.
     """
     from importlib.resources import as_file, files
 
     from asc_edge.bundle import Bundle
 
+    if name.endswith(TAUGHT_SUFFIX) and not Path(name).is_file():
+        from asc_edge.teaching.lessons import taught_bundle
+
+        return Bundle.open(taught_bundle(open_bundle(name.removesuffix(TAUGHT_SUFFIX))))
     if Path(name).name == name and not Path(name).is_file():
         built_in = files("asc_edge") / "bundles" / f"{name}.ascb"
         if built_in.is_file():
