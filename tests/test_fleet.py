@@ -169,6 +169,8 @@ def test_a_fleet_at_a_broker(broker: Broker, tmp_path: Path) -> None:
         config = tmp_path / "config.toml"
         config.write_text(f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n')
         lines = asc_edge("fleet", "status", "--config", config).stdout.splitlines()
+        told = {"ASC_EDGE_MQTT_HOST": "127.0.0.1", "ASC_EDGE_MQTT_PORT": str(broker.port)}
+        assert asc_edge("fleet", "status", env=told).stdout.splitlines()[0] == lines[0]
         assert lines[0].split("  ")[0] == "NODE"
         assert [line.split()[:3] for line in lines[1:]] == [
             [room["node"], room["room"], room["state"]] for room in rooms
@@ -211,10 +213,14 @@ def test_errors(tmp_path: Path) -> None:
     port = str(free_port())
     done = asc_edge("fleet", "status", "--host", "127.0.0.1", "--port", port)
     assert_one_line_error(done, 1, f"no MQTT broker answers at 127.0.0.1:{port}: Connection refused")
+    (tmp_path / "typo.toml").write_text('[mqtt]\nhots = "127.0.0.1"\n')
+    (tmp_path / "other.toml").write_text("[listen]\n")
     for args, words in [
-        (["--config", tmp_path / "none.toml"], "can't read"),
+        (["--config", tmp_path / "none.toml"], "no such file"),
+        (["--config", tmp_path / "typo.toml"], "typo.toml:2: unknown key mqtt.hots; did you mean host?"),
+        (["--config", tmp_path / "other.toml"], "other.toml has no table [mqtt]"),
         (["--host", "x", "--port", "0"], "port 0"),
-        ([], "--host --config is required"),
+        ([], "there is no configuration; say where the broker is"),
         (["--config", "x", "--tls"], "--tls goes with --host"),
         (["--host", "x", "--password-file", "y"], "needs a username"),
     ]:

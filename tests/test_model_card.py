@@ -55,6 +55,34 @@ CARD: dict[str, Any] = {
 }
 
 
+# Catches: figures of the bundle that was taught, shown as if they were those of what it became.
+def test_a_taught_bundle_shows_its_own_figures() -> None:
+    taught = {
+        "labels": ["washing_machine"],
+        "base": "ab" * 32,
+        "base_name": "home 2.0.0",
+        "lessons": [{"label": "washing_machine", "taught_at": "2026-03-01T12:00:00+00:00", "seconds": 61.4}],
+        "macro_f1": [0.79, 0.785],
+        "figures": [
+            {"label": "cooking", "f1_before": 0.9, "f1_after": 0.89, "recall_before": None},
+            {"label": "washing_machine", "f1_before": None, "recall_after": 0.83},
+        ],
+    }
+    text = "\n".join(card_lines(CARD, taught))
+    assert "61 s of washing_machine, 2026-03-01T12:00:00+00:00" in text
+    assert "macro-F1 79.0 % before the last lesson, 78.5 % after it" in text
+    assert rows_of(text.splitlines(), "label")[1:3] == [
+        ["cooking", "90.0", "89.0"],
+        ["washing_machine", "83.0"],
+    ]
+    assert "81.0" not in text, "accuracy of the base"
+    assert "onnx-int8" not in text
+    assert "Trained on single microphones." in text
+    # One that somebody damaged is still shown.
+    for odd in ([], {"lessons": 3, "macro_f1": 1, "figures": [None]}, {"macro_f1": ["x", None, 3]}, "x"):
+        card_lines(CARD, odd)
+
+
 def rows_of(lines: list[str], first: str) -> list[list[str]]:
     """The lines of a table as words, from the one that begins with this word."""
     start = next(index for index, line in enumerate(lines) if line.split()[:1] == [first])

@@ -107,6 +107,35 @@ def test_an_activity_from_beginning_to_end() -> None:
     assert (house["activity"], house["presence"]) == ("absence", "OFF")
 
 
+# Catches: a sound without a label that is nobody's activity and turns the light on, and silence that does.
+def test_unknown_and_silent_activities_are_options_and_nobody() -> None:
+    house = House()
+    config = json.loads(house.kept["homeassistant/sensor/asc-edge_pi--kitchen/activity/config"])
+    for activity, presence in (("unknown", "None"), ("cooking", "ON"), ("unknown", "ON"), ("silent", "OFF")):
+        house.room.event(Event(activity, house.now_s))
+        house.deliver()
+        assert (house["activity"], house["presence"]) == (activity, presence)
+        assert activity in config["options"]
+        house.room.event(Event(activity, house.now_s, house.now_s + 1.0))
+        house.deliver()
+        assert house["activity"] == "undecided"
+
+
+# Catches: "presence" in the activity's place, an activity that ends with it, and a light that goes out early.
+def test_a_tracker_of_presence_goes_on_beside_activities() -> None:
+    house = House()
+    house.room.event(Event("cooking", 5.0))
+    house.room.event(Event("presence", 5.0))
+    house.deliver()
+    assert (house["activity"], house["presence"]) == ("cooking", "ON")
+    house.room.event(Event("cooking", 5.0, 65.0))
+    house.decide(66.0, "silent")
+    assert (house["activity"], house["presence"]) == ("silent", "ON")
+    house.room.event(Event("presence", 5.0, 65.0))
+    house.deliver()
+    assert (house["activity"], house["presence"]) == ("silent", "OFF")
+
+
 # Catches: a microphone that is gone while Home Assistant shows a quiet room, and a problem that never ends.
 def test_input_that_is_lost_and_found() -> None:
     house = House()

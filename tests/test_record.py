@@ -135,6 +135,19 @@ def test_nothing_is_written_unless_somebody_agrees(tmp_path: Path) -> None:
     assert not (tmp_path / "own").exists()
 
 
+# Catches: a command that says it is done and has written nothing, and one that takes five minutes of an hour.
+def test_a_file_is_cut_whole_or_it_is_said(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", np.zeros(400 * 8000, np.int16), 8000, "PCM_16")
+    words = ["record", tmp_path / "own", "--label", "quiet", "--input", tmp_path / "x.wav", "--yes"]
+    assert len(asc_edge(*words, "--clip-s", "100").stdout.splitlines()) == 4
+    assert len(asc_edge(*words, "--clip-s", "100", "--minutes", "5", "--take", "b").stdout.splitlines()) == 3
+    done = asc_edge(*words, "--clip-s", "500")
+    assert done.returncode == 1
+    assert "nothing was written: no 500 s without a gap" in done.stderr
+    done = asc_edge(*words, "--rate", "-5")
+    assert_one_line_error(done, 2, "--rate -5 is not in 8000 to 192000 Hz")
+
+
 @pytest.mark.parametrize("label", ["../up", "a/b", "", ".hidden", "x" * 65])
 def test_labels_stay_inside_the_folder(tmp_path: Path, label: str) -> None:
     """Catches: clips outside of the set's folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,12 @@ def test_a_new_sound_is_learnt_kept_and_forgotten(teachable: Path, clips: list[s
     low = str(write_clip(tmp_path / "low.wav", band_noise("low", 3.0, seed=77)))
     heard = asc_edge("classify", "--bundle", f"{teachable}+taught", "--format", "jsonl", low, env=env)
     assert json.loads(heard.stdout)["top"] == "low"
+    shown = asc_edge("bundle", "show", f"{teachable}+taught", env=env).stdout
+    assert re.search(r"taught +32 s of both, 20\d\d-\d\d-\d\dT", shown)
+    assert re.search(r"both +100\.0\n", shown)
+    assert "whose own accuracy isn't this one's" in shown
+    assert "99.9" not in shown, "the accuracy of the bundle that was taught"
+    assert "Knows no dogs." in shown
     listed = asc_edge("teach", "--list", "--bundle", teachable, env=env)
     assert "both  32 s of 4 recordings" in listed.stdout
     # Taught as something else, the same recording contradicts itself.

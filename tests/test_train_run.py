@@ -22,6 +22,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import PredefinedSplit
 
 from asc_edge import Bundle, Pipeline
+from asc_edge.teaching.teacher import memory_of
 from asc_edge_train.cli import main
 from asc_edge_train.content import clip_keys
 from asc_edge_train.export import ExportError, export_onnx
@@ -71,6 +72,15 @@ def test_smoke_run_makes_a_bundle(smoke: Path) -> None:
     assert bundle.manifest.raw["training"]["clips"] == sum(
         bundle.manifest.raw["training"]["clips_by_label"].values()
     )
+
+
+# Catches: a bundle that ships and can't be taught.
+def test_what_ships_has_a_memory(smoke: Path) -> None:
+    bundle = Bundle.open(smoke / "home.ascb")
+    memory, spec = memory_of(bundle)
+    assert set(memory.truth.tolist()) == set(range(len(bundle.labels)))
+    assert spec.member_c.keys() == memory.embeddings.keys() == {"stream_svm"}
+    assert 0 < len(memory.truth) <= bundle.manifest.raw["training"]["clips"]
 
 
 # Catches: a path of the training machine in what ships or is published.

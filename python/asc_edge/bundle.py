@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ from asc_edge.manifest import (
 from asc_edge.npz import read_npz
 from asc_edge.version import __version__
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
 __all__ = [
     "MAX_BUNDLE_BYTES",
     "SCHEMA_VERSION",
@@ -44,6 +47,7 @@ __all__ = [
     "ImageSpec",
     "MemberSpec",
     "StreamSpec",
+    "built_in_bundles",
     "write_bundle",
 ]
 
@@ -223,6 +227,16 @@ def _entry(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
+def built_in_bundles() -> dict[str, Traversable]:
+    """The bundles that come with the package, by name, sorted."""
+    from importlib.resources import files
+
+    folder = files("asc_edge") / "bundles"
+    inside = folder.iterdir() if folder.is_dir() else ()
+    found = {one.name.removesuffix(".ascb"): one for one in inside if one.name.endswith(".ascb")}
+    return dict(sorted(found.items()))
+
+
 def _read_file(path: Path) -> bytes:
     try:
         size = path.stat().st_size
@@ -230,7 +244,8 @@ def _read_file(path: Path) -> bytes:
             raise BundleError(f"{path}: {size} bytes is more than a bundle may have ({MAX_BUNDLE_BYTES})")
         return path.read_bytes()
     except FileNotFoundError:
-        raise BundleError(f"{path}: no such bundle; give a path to an .ascb file, or 'home'") from None
+        names = " or ".join(map(repr, built_in_bundles()))
+        raise BundleError(f"{path}: no such bundle; give a path to an .ascb file, or {names}") from None
     except OSError as error:
         raise BundleError(f"{path}: can't be read: {error.strerror}") from None
 

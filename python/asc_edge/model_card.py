@@ -22,20 +22,26 @@ _MOST_CONFUSIONS = 12
 _ELLIPSIS = "..."
 
 
-def card_lines(card: object) -> list[str]:
+def card_lines(card: object, taught: object = None) -> list[str]:
     """A card as lines of at most 100 columns; empty where there is none.
 
     Parameters
     ----------
     card : object
         ``manifest["card"]``, or anything else that stands there.
+    taught : object
+        ``manifest["taught"]``. Where there is one, the card's figures are of the bundle that was taught, and
+        not of this one: what was measured after the lessons is shown in their place.
     """
     given = table_of(card)
-    lines = [
-        *_data(table_of(given.get("data"))),
+    measured = [
         *_figures(table_of(given.get("figures"))),
         *_belief(table_of(given.get("calibration")), table_of(given.get("rejection"))),
         *_variants(_rows(given.get("variants"))),
+    ]
+    lines = [
+        *_data(table_of(given.get("data"))),
+        *(_taught(table_of(taught)) if taught else measured),
         *fact_lines(
             [("limits" if n == 0 else "", text) for n, text in enumerate(_texts(given.get("limits")))]
         ),
@@ -105,6 +111,37 @@ def _figures(figures: dict[str, object]) -> Iterator[str]:
     ]
     yield from _table(("fold", "clips", "macro-F1 %", "accuracy %"), rows)
     yield from _confusion(table_of(figures.get("confusion")))
+
+
+def _taught(taught: dict[str, object]) -> Iterator[str]:
+    """What was taught on a device and when, and what that did to the labels."""
+    lessons = [
+        (f"{seconds} s of " if (seconds := _count(_whole(lesson.get("seconds")))) else "")
+        + f"{_name(lesson.get('label'))}, {printable(lesson.get('taught_at'), 40)}"
+        for lesson in _rows(taught.get("lessons"))
+    ]
+    base, seal = printable(taught.get("base_name"), 80), printable(taught.get("base"), 16)
+    means = [percent(value) for value in _list(taught.get("macro_f1"))]
+    both = ""
+    if len(means) == 2 and all(means):
+        both = f"macro-F1 {means[0]} % before the last lesson, {means[1]} % after it, of what it knew"
+    yield from fact_lines(
+        [
+            *(("taught" if n == 0 else "", text) for n, text in enumerate(lessons[:_MOST_ROWS])),
+            ("to", f"{base} ({seal}), whose own accuracy isn't this one's".strip() if base or seal else ""),
+            ("accuracy", both),
+            (
+                "measured",
+                "cross-validated by recording: F1 on clips that it remembers, recall on the lessons",
+            ),
+        ]
+    )
+    keys = ("f1_before", "f1_after", "recall_before", "recall_after")
+    rows = [
+        (_name(row.get("label")), *(percent(row.get(key)) for key in keys))
+        for row in _rows(taught.get("figures"))
+    ]
+    yield from _table(("label", "F1 % before", "F1 % after", "recall % before", "recall % after"), rows)
 
 
 def _belief(calibration: dict[str, object], rejection: dict[str, object]) -> Iterator[str]:
@@ -251,6 +288,10 @@ def percent(value: object, *, signed: bool = False) -> str:
     if not isinstance(value, int | float) or not _is_number(value):
         return ""
     return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+
+
+def _whole(value: object) -> int | None:
+    return round(value) if isinstance(value, int | float) and _is_number(value) else None
 
 
 def _thousandth(value: object) -> str:

@@ -164,7 +164,8 @@ def write_system(
         else:
             specs.append(_member_spec(run, task.member, shipped, svm))
     manifest = _manifest(run, fused, specs, costs, dict(front_ends.values()))
-    remembered, memory = memory_files(run, members, fused)
+    # A fold's bundle is there to be judged; the memory's embeddings are of the network that ships.
+    remembered, memory = memory_files(run, members, fused) if fold == ALL_FOLDS else ({}, None)
     extra = {} if memory is None else {"memory": memory}
     write_bundle(path, {**manifest, **extra, "card": card}, {**files, **remembered})
 

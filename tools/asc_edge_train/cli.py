@@ -1,4 +1,4 @@
-"""The command ``asc-edge-train``: run, export, evaluate, arrays, compare, report, recipes, fetch."""
+"""The command ``asc-edge-train``: run, export, evaluate, belief, arrays, compare, report, recipes, fetch."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _EXAMPLES = """\
   asc-edge-train run esc50 --out runs/esc50            the paper's whole system on ESC-50
   asc-edge-train export runs/home                      bundles for ONNX Runtime and TFLite, in 32 and 8 bits
   asc-edge-train evaluate runs/home/home.ascb --data ESC-50-master --fold 5
+  asc-edge-train belief runs/home                      calibration, out of fold
+  asc-edge-train make-array-set arrays --recipe home   clips as microphone arrays hear them
 """
 _RUN = """\
   asc-edge-train run home --data ../shared/data --out runs/home --jobs 2

@@ -11,6 +11,8 @@ __all__ = ["check_recipe"]
 
 # What can be exported, and what the device can feed.
 _SHIPPED_NETWORKS = {"crnn", "cnn", "efficientat_mn", "stream_cnn"}
+# Variants of each clip, and rooms of each kind; an array takes seconds to simulate.
+_MOST_ROOMS = {"count": 100, "simulated": 1000, "arrays": 1000}
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -41,6 +43,7 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.fusion.prior not in {"data", "uniform"}:
         raise ConfigError(f"fusion: prior is data or uniform, not {recipe.fusion.prior!r}")
     _check_protocol(recipe)
+    _check_rooms(recipe)
     for member in recipe.members:
         _check_member(recipe, member)
     _check_fusions(recipe)
@@ -55,6 +58,19 @@ def _check_protocol(recipe: Recipe) -> None:
         raise ConfigError(f"{where}: split is folds, recordist or corpus, not {recipe.split!r}")
     if recipe.unknown_recall and not 0.5 <= recipe.unknown_recall < 1.0:
         raise ConfigError(f"{where}: unknown_recall is 0, or from 0.5 to below 1")
+
+
+def _check_rooms(recipe: Recipe) -> None:
+    rooms = recipe.room_variants
+    for name, most in _MOST_ROOMS.items():
+        if not 0 <= getattr(rooms, name) <= most:
+            raise ConfigError(f"room_variants: {name} lies in 0 to {most}")
+    for name in ("level_db", "noise_db"):
+        limits = getattr(rooms, name)
+        if len(limits) != 2 or not -120.0 <= limits[0] <= limits[1] <= 0.0:
+            raise ConfigError(f"room_variants: {name} is the least and the greatest, from -120 to 0")
+    if rooms.count and not (rooms.folder or rooms.simulated or rooms.arrays):
+        raise ConfigError("room_variants: count needs rooms: a folder, simulated ones or arrays")
 
 
 def _check_mappings(recipe: Recipe) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def record_clips(
     *,
     channels: Sequence[int],
     clip_s: float,
-    duration_s: float,
+    duration_s: float | None,
     started: datetime,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Path]:
@@ -164,6 +165,8 @@ def record_clips(
     ----------
     channels : sequence of int
         Indices (from 0) of the channels to keep.
+    duration_s : float or None
+        Hear no more than so much.
     started : datetime
         When the source's first sample was heard, UTC.
     stopped : callable
@@ -175,7 +178,8 @@ def record_clips(
         When the source fails or the disk is full. Complete clips stay.
     """
     rate_hz = source.sample_rate_hz
-    size, left = round(clip_s * rate_hz), round(duration_s * rate_hz)
+    size = round(clip_s * rate_hz)
+    left = sys.maxsize if duration_s is None else round(duration_s * rate_hz)
     waiting: list[Samples] = []
     held, position, number = 0, 0, 0
     for block in source.blocks():

@@ -101,7 +101,8 @@ def _lines(bundle: Bundle) -> list[str]:
         facts.append(
             ("member", f"{member.name}: {member.kind}, {member.network} ({size / 1e6:.2f} MB{form})")
         )
-    card = card_lines(raw.get("card"))
+    taught = raw.get("taught")
+    card = card_lines(raw.get("card"), taught)
     if not card:
         facts += _facts_without_card(raw)
     facts.append(("files", ", ".join(bundle.file_names)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from asc_edge.cli.options import add_command, positive_number
+from asc_edge.cli.options import add_command, add_config_option, positive_number
 from asc_edge.errors import UsageError
 from asc_edge.text import rough_span
 
@@ -23,6 +24,7 @@ _STATUS = "List nodes and rooms with their activity and health, read from the br
 _EXAMPLES = """\
   asc-edge fleet status --host homeassistant.local
   asc-edge fleet status --host broker --username ann --password-file ~/.mqtt --tls
+  asc-edge fleet status                              the configuration's broker
   asc-edge fleet status --config /etc/asc-edge/config.toml --json
   asc-edge fleet status --host broker --watch
 """
@@ -34,9 +36,9 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "fleet", _SUMMARY, _EXAMPLES)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     status = add_command(actions, "status", _STATUS, _EXAMPLES)
-    where = status.add_mutually_exclusive_group(required=True)
-    where.add_argument("--host", metavar="NAME", help="the broker's name or address")
-    where.add_argument("--config", metavar="FILE", help="read table [mqtt] of a TOML file")
+    where = status.add_mutually_exclusive_group()
+    where.add_argument("--host", metavar="NAME", help="the broker's name or address; else table [mqtt] of:")
+    add_config_option(where)
     status.add_argument("--port", type=int, metavar="N", help="default: 1883, with --tls 8883")
     status.add_argument("--username", metavar="NAME")
     status.add_argument("--password-file", metavar="FILE", help="a file that only you can read")
@@ -98,12 +100,24 @@ def _settings(args: argparse.Namespace) -> MqttSettings:
 
     names = ("host", "port", "username", "password_file", "tls", "ca_file", "topic_prefix")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    if args.config is None:
+    if args.host is not None:
         return MqttSettings.from_table(given)
     if given:
         option = next(iter(given)).replace("_", "-")
-        raise UsageError(f"--{option} goes with --host; with --config the file says it all")
-    return MqttSettings.from_file(args.config)
+        raise UsageError(f"--{option} goes with --host; without it the configuration says it all")
+    return _configured(args.config)
+
+
+def _configured(option: str | None) -> MqttSettings:
+    """The broker of the configuration, as `listen` reads it."""
+    from asc_edge.config import find_config, load_config
+
+    config = load_config(find_config(option, os.environ), os.environ)
+    if not config.is_on("mqtt"):
+        where = f"{config.path} has no table [mqtt]" if config.path else "there is no configuration"
+        raise UsageError(f"{where}; say where the broker is: --host NAME")
+    settings: MqttSettings = config.section("mqtt")
+    return settings
 
 
 def _watch(broker: Any, *, as_json: bool) -> int:

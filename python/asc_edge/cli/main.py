@@ -31,6 +31,8 @@ _EXAMPLES = """\
   asc-edge listen --demo               a synthetic scene, for those without a microphone
   asc-edge listen --device usb-id:2886:0018
   asc-edge classify kitchen.wav
+  asc-edge teach washing_machine       learn an activity from two minutes of it
+  asc-edge record own --label cooking  labelled clips, for training a bundle of your own
   asc-edge bench                       how fast decisions are on this machine
   asc-edge config init                 everything that can be set, in a file
   asc-edge service install             listen from now on, also after a reboot

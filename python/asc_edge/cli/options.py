@@ -84,7 +84,7 @@ def add_bundle_option(parser: argparse.ArgumentParser, default: str | None = DEF
     )
 
 
-def add_config_option(parser: argparse.ArgumentParser) -> None:
+def add_config_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -147,17 +147,17 @@ def open_bundle(name: str) -> Bundle:
     TeachingError
         When nothing was taught to it on this device.
     """
-    from importlib.resources import as_file, files
+    from importlib.resources import as_file
 
-    from asc_edge.bundle import Bundle
+    from asc_edge.bundle import Bundle, built_in_bundles
 
     if name.endswith(TAUGHT_SUFFIX) and not Path(name).is_file():
         from asc_edge.teaching.lessons import taught_bundle
 
         return Bundle.open(taught_bundle(open_bundle(name.removesuffix(TAUGHT_SUFFIX))))
     if Path(name).name == name and not Path(name).is_file():
-        built_in = files("asc_edge") / "bundles" / f"{name}.ascb"
-        if built_in.is_file():
+        built_in = built_in_bundles().get(name)
+        if built_in is not None:
             with as_file(built_in) as path:
                 return Bundle.open(path)
     return Bundle.open(name)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import add_channels_option, add_command, parse_channels, positive_number
-from asc_edge.errors import UsageError
+from asc_edge.errors import RecordingError, UsageError
 
 if TYPE_CHECKING:
     from asc_edge.audio.sources import Source
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SUMMARY = (
     "Record labelled clips for training. This is the only command that writes audio, and it asks first."
 )
+# Of a microphone, which has no end of its own.
+_MINUTES = 5.0
 _EXAMPLES = """\
   asc-edge record own --label cooking --minutes 10
   asc-edge record own --label washing_machine --room bathroom --device usb-id:2886:0018 --yes
@@ -34,7 +36,9 @@ def add_parser(commands: Any) -> None:
     )
     where.add_argument("--input", metavar="FILE", help="cut an audio file into clips instead")
     add_channels_option(parser)
-    parser.add_argument("--minutes", type=positive_number, default=5.0, help="default: %(default)g")
+    parser.add_argument(
+        "--minutes", type=positive_number, help="end after so much (default: 5 of a microphone, a whole file)"
+    )
     parser.add_argument(
         "--clip-s", type=positive_number, default=10.0, metavar="S", help="default: %(default)g"
     )
@@ -59,8 +63,11 @@ def run(args: argparse.Namespace) -> int:
     from asc_edge.cli.listen import signals_call
 
     channel_map = parse_channels(args.channels)
-    if args.clip_s > 60.0 * args.minutes:
-        raise UsageError(f"--clip-s {args.clip_s:g} is longer than --minutes {args.minutes:g}")
+    minutes = args.minutes or (None if args.input else _MINUTES)
+    if minutes is not None and args.clip_s > 60.0 * minutes:
+        raise UsageError(f"--clip-s {args.clip_s:g} is longer than --minutes {minutes:g}")
+    if not 8000 <= args.rate <= 192000:
+        raise UsageError(f"--rate {args.rate} is not in 8000 to 192000 Hz")
     now = datetime.now(UTC)
     take = args.take or f"{now:%Y%m%d-%H%M%S}"
     # Names are looked at before anybody is asked, and before a microphone is opened.
@@ -79,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
                 writer,
                 channels=channels,
                 clip_s=args.clip_s,
-                duration_s=60.0 * args.minutes,
+                duration_s=None if minutes is None else 60.0 * minutes,
                 started=datetime.now(UTC),
                 stopped=lambda: bool(asked),
             ):
@@ -87,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
                 print(path, flush=True)
     finally:
         source.close()
+    if not count:
+        raise RecordingError(
+            f"nothing was written: no {args.clip_s:g} s without a gap were heard; give a shorter --clip-s"
+        )
     print(
         f"{count} clip{'' if count == 1 else 's'} of {args.label}, {count * args.clip_s:g} s", file=sys.stderr
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from asc_edge.teaching.lessons import TaughtFolder
 
 _SUMMARY = "Teach an activity from minutes of its sound. No audio is kept, only what networks make of it."
+_MINUTES = 2.0
 _EXAMPLES = """\
   asc-edge teach washing_machine                     two minutes from the default microphone
   asc-edge teach washing_machine --device usb-id:2886:0018 --minutes 5
@@ -55,9 +56,7 @@ def add_parser(commands: Any) -> None:
     what.add_argument("--list", action="store_true", help="show what was taught")
     add_bundle_option(parser)
     add_channels_option(parser)
-    parser.add_argument(
-        "--minutes", type=positive_number, default=2.0, help="of the microphone (default: %(default)g)"
-    )
+    parser.add_argument("--minutes", type=positive_number, help=f"of the microphone (default: {_MINUTES:g})")
     parser.add_argument("--out", metavar="FILE", help="write the taught bundle here, too")
     parser.add_argument("--force", action="store_true", help="keep it even if it makes the bundle worse")
     parser.set_defaults(run=run)
@@ -69,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--undo and --list go with --bundle alone")
     if not alone and not args.label:
         raise UsageError("say what is taught, for instance: asc-edge teach washing_machine")
+    if args.input and args.minutes is not None:
+        raise UsageError("--minutes goes with a microphone; of files everything is heard")
     channel_map = parse_channels(args.channels)
     base = open_bundle(args.bundle.removesuffix(TAUGHT_SUFFIX))
     from asc_edge.teaching.lessons import TaughtFolder
@@ -160,8 +161,9 @@ def _hear_device(args: argparse.Namespace, base: Bundle, channel_map: Sequence[i
     from asc_edge.teaching.hearing import hear
 
     source = DeviceSource(resolve_device(args.device, list_devices()), base.sample_rate_hz, channel_map)
-    seconds, asked = 60.0 * args.minutes, []
-    print(f"listening to {source.name} for {args.minutes:g} min; Ctrl-C ends it earlier", file=sys.stderr)
+    minutes = args.minutes or _MINUTES
+    seconds, asked = 60.0 * minutes, []
+    print(f"listening to {source.name} for {minutes:g} min; Ctrl-C ends it earlier", file=sys.stderr)
     shown = -1
 
     def progress(heard_s: float) -> None:

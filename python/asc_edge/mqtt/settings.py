@@ -7,7 +7,6 @@ import math
 import re
 import socket
 import stat
-import tomllib
 import unicodedata
 import zlib
 from collections.abc import Mapping
@@ -104,25 +103,6 @@ class MqttSettings:
             raise ConfigError(f"mqtt: there is no setting {unknown[0]!r}")
         port = {"port": TLS_PORT} if table.get("tls") is True else {}
         return cls(**{**port, **table})  # type: ignore[arg-type]
-
-    @classmethod
-    def from_file(cls, path: str) -> MqttSettings:
-        """Settings from the table ``[mqtt]`` of a TOML file.
-
-        Raises
-        ------
-        ConfigError
-        """
-        try:
-            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"can't read {path}: {error.strerror}") from None
-        except ValueError as error:
-            raise ConfigError(f"{path}: not TOML: {error}") from None
-        table = content.get("mqtt")
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: no table [mqtt]; its host says where the broker is")
-        return cls.from_table(table)
 
     @property
     def node_name(self) -> str:

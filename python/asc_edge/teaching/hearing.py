@@ -192,8 +192,9 @@ def check_heard(heard: Sequence[Heard]) -> None:
     usable_s = sum(one.usable_s for one in heard)
     if usable_s < FEWEST_SECONDS:
         silent = sum(one.silent for one in heard)
+        why = f" ({silent} of {windows} windows are silent)" if silent else ""
         raise TeachingError(
-            f"{usable_s:.0f} s of sound can be learnt from ({silent} of {windows} windows are silent); "
+            f"{usable_s:.0f} s of sound can be learnt from{why}; "
             f"teach at least {FEWEST_SECONDS:.0f} s, better one or two minutes"
         )
 

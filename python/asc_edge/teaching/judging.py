@@ -30,6 +30,8 @@ __all__ = ["MOST_LOST_POINTS", "POOR_RECALL", "Judgement", "LabelFigures", "judg
 # Points of macro-F1 over the labels that were there before.
 MOST_LOST_POINTS = 1.0
 POOR_RECALL = 0.6
+# Of another label that was taught before: as much as a lesson of the same sound under another name takes.
+MOST_LOST_RECALL = 0.1
 # How often a new label may be taken to happen, as a multiple of a label of middling size.
 PRIORS = (1.0, 2.0, 0.5, 4.0, 0.25)
 
@@ -81,6 +83,13 @@ class Judgement:
                 f"{label} would be recognised less often "
                 f"({100 * own.recall_before:.0f} % -> {100 * recall:.0f} %)"
             )
+        for row in self.figures:
+            before, after = row.recall_before, row.recall_after
+            if row.label != label and before is not None and before - (after or 0.0) > MOST_LOST_RECALL:
+                found.append(
+                    f"{row.label}, which was taught before, would be recognised less often "
+                    f"({100 * before:.0f} % -> {100 * (after or 0.0):.0f} %)"
+                )
         return found
 
 

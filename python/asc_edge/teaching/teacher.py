@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.bundle import write_bundle
 from asc_edge.errors import BundleError, TeachingError
+from asc_edge.events import SILENT, UNKNOWN
+from asc_edge.presence import PRESENCE
 from asc_edge.teaching.judging import Judgement, judge
 from asc_edge.teaching.lessons import Lesson
 from asc_edge.teaching.memory import Memory
@@ -26,6 +28,8 @@ __all__ = ["check_label", "check_new", "judge_lesson", "make_lesson", "memory_of
 
 _LABEL = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MOST_LABELS = 64
+# What is said in an activity's place where none goes on, or where nobody is.
+_TAKEN = {UNKNOWN, SILENT, PRESENCE, "undecided", "no_input", "ok"}
 
 
 def memory_of(bundle: Bundle) -> tuple[Memory, MemorySpec]:
@@ -54,7 +58,7 @@ def check_label(label: str, bundle: Bundle, lessons: Sequence[Lesson]) -> None:
     ------
     TeachingError
     """
-    if not _LABEL.fullmatch(label) or label in ("silent", "no_input", "ok"):
+    if not _LABEL.fullmatch(label) or label in _TAKEN:
         raise TeachingError(
             f"{label!r} can't be a label: use small letters, digits and _, for instance washing_machine"
         )
@@ -114,8 +118,11 @@ def write_taught(path: Path, base: Bundle, judgement: Judgement, lessons: Sequen
     BundleError, OSError
     """
     raw: dict[str, Any] = copy.deepcopy(dict(base.manifest.raw))
-    for key in ("schema", "created_by", "files", "memory"):
+    # What was measured on the base is not what this one does.
+    for key in ("schema", "created_by", "files", "memory", "accuracy"):
         raw.pop(key, None)
+    if isinstance(raw.get("card"), dict):
+        raw["card"] = {key: value for key, value in raw["card"].items() if key in ("data", "limits")}
     labels = judgement.labels
     system = judgement.system
     raw["labels"] = list(labels)
@@ -128,6 +135,7 @@ def write_taught(path: Path, base: Bundle, judgement: Judgement, lessons: Sequen
     raw["taught"] = {
         "labels": list(labels[len(base.labels) :]),
         "base": base.sha256,
+        "base_name": f"{base.name} {base.version}",
         "lessons": [
             {"label": one.examples.label, "taught_at": one.taught_at, "seconds": one.seconds}
             for one in lessons

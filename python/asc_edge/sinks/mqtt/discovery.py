@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import math
 
+from asc_edge.events import SILENT, UNKNOWN
 from asc_edge.mqtt.settings import MqttSettings, identifier
 from asc_edge.sinks import Session
 from asc_edge.version import __version__
 
 __all__ = ["EVENT_TYPES", "NO_ACTIVITY", "activities", "discovery", "expire_after_s", "heartbeat_s"]
 
-# What stands for an activity while none goes on.
-NO_ACTIVITY = ("undecided", "silent", "no_input")
+# What stands for an activity while none goes on, or none that has a label.
+NO_ACTIVITY = ("undecided", UNKNOWN, SILENT, "no_input")
 EVENT_TYPES = ("began", "ended")
 
 _DIAGNOSTIC = {"entity_category": "diagnostic"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from asc_edge.events import Event
+from asc_edge.events import SILENT, UNKNOWN, Event
 from asc_edge.mqtt.settings import MqttSettings, identifier
 from asc_edge.pipeline import Decision
+from asc_edge.presence import ABSENCE, PRESENCE
 from asc_edge.sinks import Notice, Session, Stats, moved
 from asc_edge.sinks.mqtt.discovery import as_json, discovery, expire_after_s, heartbeat_s
 from asc_edge.sinks.mqtt.outbox import Outbox
@@ -19,7 +20,6 @@ __all__ = ["OFFLINE", "ONLINE", "Room"]
 ONLINE, OFFLINE = "online", "offline"
 # Posteriors change with every decision, and nobody watches them that closely.
 POSTERIOR_INTERVAL_S = 5.0
-ABSENCE = "absence"
 
 
 class Room:
@@ -57,6 +57,8 @@ class Room:
         self._going_on: Event | None = None
         self._activity, self._since = "undecided", ""
         self._presence = "None"
+        # What a presence tracker says; None where there is none, or as long as it has said nothing.
+        self._somebody: bool | None = None
         self._lost = ""
         self._channels: tuple[str, ...] = ()
         self._last_t_s: float | None = None
@@ -109,8 +111,14 @@ class Room:
 
     def event(self, event: Event) -> None:
         """Take in that an activity began or ended."""
-        self._going_on = event if event.end_s is None else None
         self._outbox.event(f"{self._base}/event", as_json(self._event_fields(event)))
+        if event.activity == PRESENCE:
+            # Beside the activities, and longer than they.
+            self._somebody = event.end_s is None
+            self._presence = self._presence if self._lost else self._present(self._activity)
+            self._say_activity()
+            return
+        self._going_on = event if event.end_s is None else None
         self._settle("undecided", event.start_s if event.end_s is None else event.end_s)
         self._say_status()
 
@@ -181,14 +189,22 @@ class Room:
             activity, self._presence = "no_input", "None"
         elif self._going_on is not None:
             activity, t_s = self._going_on.activity, self._going_on.start_s
-            self._presence = "OFF" if activity == ABSENCE else "ON"
+            self._presence = self._present(activity)
         else:
             activity = otherwise
-            # Whoever made the last sound may still be there, until it is silent.
-            self._presence = "OFF" if activity == "silent" else self._presence
+            self._presence = self._present(activity)
         if activity != self._activity:
             self._activity, self._since = activity, self._time(t_s)
         self._say_activity()
+
+    def _present(self, activity: str) -> str:
+        """Whether somebody is there while this goes on."""
+        if self._somebody is not None:
+            return "ON" if self._somebody else "OFF"
+        if activity in (ABSENCE, SILENT):
+            return "OFF"
+        # Whoever made the last sound may still be there; a sound without a label needn't be anybody's.
+        return self._presence if activity in ("undecided", UNKNOWN) else "ON"
 
     def _say_activity(self) -> None:
         self._put("activity", self._activity)
