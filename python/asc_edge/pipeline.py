@@ -233,7 +233,10 @@ class Pipeline:
 
     def _judge_channels(self) -> tuple[Verdict, ...]:
         t_s = self._position / self.sample_rate_hz
-        return self._judge.judge(t_s, self._health.status(), self._health.statistics())
+        silence = self._system.silence
+        # A single microphone has nothing to be compared with, and its cells needn't be fetched.
+        cells_db = silence.newest(silence.frames) if self.channels > 1 and silence.full else None
+        return self._judge.judge(t_s, self._health.status(), self._health.statistics(), cells_db)
 
     def _check(self, block: Samples) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
