@@ -1,4 +1,4 @@
-"""A microphone with noise of its own loses its vote at the first decision; one that is merely other keeps it."""
+"""A microphone with noise of its own loses its vote at the first decision; one that is merely different doesn't."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def decided(bundle: Path, samples: Array) -> list[Decision]:
     return Pipeline(Bundle.open(bundle), channels=samples.shape[1]).push(converted(samples))
 
 
-# Catches: noise that votes until it has lasted for half a minute, or that takes a healthy channel's vote along.
+# Catches: noise that votes for half a minute, or that takes a healthy channel's vote along.
 @pytest.mark.parametrize("snr_db", [5.0, 0.0, -10.0])
 def test_noise_is_seen_at_the_first_decision(
     snr_db: float, tiny_bundle: Path, rng: np.random.Generator
@@ -79,7 +79,7 @@ def inverted(samples: Array) -> Array:
 
 
 def offset(samples: Array) -> Array:
-    return np.asarray(samples + [0.0, 0.3, 0.0, -0.02])
+    return np.asarray(samples + np.array([0.0, 0.3, 0.0, -0.02]))
 
 
 def delayed(samples: Array) -> Array:
