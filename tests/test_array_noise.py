@@ -1,4 +1,4 @@
-"""A microphone with noise of its own loses its vote at the first decision; one that is merely different doesn't."""
+"""Noise of its own takes a microphone's vote at the first decision; a gain or another response does not."""
 
 from __future__ import annotations
 
