@@ -151,3 +151,35 @@ def test_digital_silence_is_no_measure(rng: np.random.Generator) -> None:
     cells[:, :, :10] = -30.0
     cells[1, :, 20:] = -95.0
     assert np.abs(noise_excess_db(cells)).max() < NOISY_ENTER_DB
+
+
+def quietest(bundle: Path, samples: Array, *, cache: bool = True) -> list[Decision]:
+    pipeline = Pipeline(
+        Bundle.open(bundle), channels=samples.shape[1], channels_as="quietest", cache=cache
+    )
+    return pipeline.push(converted(samples))
+
+
+# Catches: a merged picture that isn't the channels' own where they are all one, or one of a single channel.
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_quietest_of_equal_channels_is_each_of_them(
+    channels: int, tiny_bundle: Path, rng: np.random.Generator
+) -> None:
+    one = array_of(steps(4.0, rng), rng, channels=1)
+    same = np.repeat(one, channels, axis=1)
+    posteriors = [decision.posterior for decision in decided(tiny_bundle, one)]
+    merged = [decision.posterior for decision in quietest(tiny_bundle, same)]
+    if channels == 1:
+        assert merged == posteriors
+    for found, expected in zip(merged, posteriors, strict=True):
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+# Catches: noise that reaches the merged picture although its channel has no vote.
+def test_the_quietest_leaves_out_who_has_no_vote(tiny_bundle: Path, rng: np.random.Generator) -> None:
+    samples = array_of(steps(4.0, rng), rng)
+    samples[:, 1] = 0.0
+    without = quietest(tiny_bundle, samples[:, [0, 2, 3]])
+    for decision, expected in zip(quietest(tiny_bundle, samples), without, strict=True):
+        assert decision.channels[1] == "dead"
+        assert decision.posterior == pytest.approx(expected.posterior, abs=1e-6)
