@@ -154,9 +154,7 @@ def test_digital_silence_is_no_measure(rng: np.random.Generator) -> None:
 
 
 def quietest(bundle: Path, samples: Array, *, cache: bool = True) -> list[Decision]:
-    pipeline = Pipeline(
-        Bundle.open(bundle), channels=samples.shape[1], channels_as="quietest", cache=cache
-    )
+    pipeline = Pipeline(Bundle.open(bundle), channels=samples.shape[1], channels_as="quietest", cache=cache)
     return pipeline.push(converted(samples))
 
 
