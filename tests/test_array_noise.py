@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from asc_edge.audio.verdicts import NOISY_ENTER_DB, noise_excess_db
 from asc_edge.bundle import Bundle
+from asc_edge.cli import main
 from asc_edge.frontend import LogMelConfig, log_mel
 from asc_edge.pipeline import Decision, Pipeline
 
@@ -181,3 +184,18 @@ def test_the_quietest_leaves_out_who_has_no_vote(tiny_bundle: Path, rng: np.rand
     for decision, expected in zip(quietest(tiny_bundle, samples), without, strict=True):
         assert decision.channels[1] == "dead"
         assert decision.posterior == pytest.approx(expected.posterior, abs=1e-6)
+
+
+# Catches: an option that is read and forgotten on the way to the networks.
+def test_classify_takes_the_quietest(
+    tiny_bundle: Path, tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = array_of(0.2 * band_noise("low", 2.0).astype(np.float64), rng, channels=2)
+    samples[:, 1] += 0.1 * band_noise("high", 2.0)
+    soundfile.write(tmp_path / "two.wav", converted(samples), RATE)
+    answers = []
+    for way in ("each", "quietest"):
+        command = ["classify", str(tmp_path / "two.wav"), "--bundle", str(tiny_bundle), "--format", "jsonl"]
+        assert main([*command, "--channels-as", way]) == 0
+        answers.append(json.loads(capsys.readouterr().out)["posterior"]["low"])
+    assert answers[1] > answers[0] + 0.01
