@@ -29,7 +29,8 @@ IDEAL = MicrophoneConfig(
     gain_spread_db=0.0,
     tilt_spread_db=0.0,
     offset_fs=(0.0, 0.0),
-    hiss_db=(-160.0, -160.0),
+    self_noise_db_spl=(-160.0, -160.0),
+    self_noise_spread_db=0.0,
     bits={16: 1.0},
     clipping_share=0.0,
 )

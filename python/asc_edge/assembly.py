@@ -8,7 +8,7 @@ from asc_edge.bundle import Bundle, MemberSpec
 from asc_edge.engines import Engine, load_engine
 from asc_edge.frontend import LogMelConfig
 from asc_edge.manifest import MemberInput
-from asc_edge.members import HeardFrontEnd, Member, needs_samples, silence_front_end
+from asc_edge.members import ChannelsAs, HeardFrontEnd, Member, needs_samples, silence_front_end
 from asc_edge.rings import SampleRing
 from asc_edge.streaming import StreamedMember, StreamReport, why_not_cached
 
@@ -69,7 +69,14 @@ class Assembly:
 
 
 def assemble(
-    bundle: Bundle, *, channels: int, window_samples: int, hop_samples: int, threads: int, cache: bool
+    bundle: Bundle,
+    *,
+    channels: int,
+    window_samples: int,
+    hop_samples: int,
+    threads: int,
+    cache: bool,
+    channels_as: ChannelsAs = "each",
 ) -> Assembly:
     """Load a bundle's networks and make the front ends that feed them.
 
@@ -92,11 +99,16 @@ def assemble(
     samples = SampleRing(channels, window_samples) if kept else None
     front_ends = {
         config: HeardFrontEnd(
-            config, wanted, channels=channels, window_samples=window_samples, samples=samples
+            config,
+            wanted,
+            channels=channels,
+            window_samples=window_samples,
+            samples=samples,
+            channels_as=channels_as,
         )
         for config, wanted in inputs.items()
     }
-    loader = _Loader(bundle, threads, channels, {})
+    loader = _Loader(bundle, threads, channels if channels_as == "each" else 1, {})
     members, reports = [], []
     for spec in bundle.members:
         front_end = front_ends[bundle.front_ends[spec.front_end]]

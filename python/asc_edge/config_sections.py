@@ -24,12 +24,16 @@ class ListenSettings:
         The trained system: a path, or the name of a built-in one.
     hop_s : float > 0
         Time between two decisions. Not set, it is the bundle's own.
+    channels_as : {"each", "quietest"}
+        How microphones become one decision: each is answered for, or the lowest of each cell of their
+        pictures, which costs the networks of one microphone only.
     format : {"text", "jsonl", "none"}
         For people, for programs (a JSON object a line), or nothing at all.
     """
 
     bundle: str = "home"
     hop_s: float | None = field(default=None, metadata={"example": 1.0})
+    channels_as: Literal["each", "quietest"] = "each"
     format: Literal["text", "jsonl", "none"] = "text"
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from asc_edge.fusion import LinearSvm
 from asc_edge.images import network_images
 from asc_edge.manifest import MemberInput, MemberSpec
 from asc_edge.rings import FrameRing, SampleRing
-from asc_edge.window import level
+from asc_edge.window import level, picture
 
-__all__ = ["HeardFrontEnd", "Member", "needs_samples", "silence_front_end"]
+__all__ = ["ChannelsAs", "HeardFrontEnd", "Member", "needs_samples", "silence_front_end"]
+
+ChannelsAs = Literal["each", "quietest"]
 
 # The paper's window, for bundles that have no front end in dB.
 _SILENCE_WINDOW_S = 0.32
@@ -38,6 +41,8 @@ class HeardFrontEnd:
         the signal is reflected there: they are computed from these anew at each decision. So are those of
         images, whose grid begins with the window: beside an image network they cost little, and the image is
         the very one that the trainer draws of these samples. All others come out of the stream once.
+    channels_as : {"each", "quietest"}
+        What networks are fed: the cells of each voting channel, or of each cell the lowest among them.
     """
 
     def __init__(
@@ -48,9 +53,11 @@ class HeardFrontEnd:
         channels: int,
         window_samples: int,
         samples: SampleRing | None,
+        channels_as: ChannelsAs = "each",
     ) -> None:
         self.config = config
         self.channels = channels
+        self.channels_as = channels_as
         self.frames = config.frames(window_samples)
         # Frames of the stream since the start, or since it was emptied.
         self.heard = 0
@@ -111,7 +118,7 @@ class HeardFrontEnd:
     def network_input(
         self, spec: MemberSpec, voters: Sequence[int], colours: NDArray[np.uint8] | None = None
     ) -> NDArray[np.float32]:
-        """What the voting channels' window is to a member's network: ``(voters, *input_shape)``.
+        """What the voting channels' window is to a member's network: ``(voters or 1, *input_shape)``.
 
         Parameters
         ----------
@@ -120,17 +127,28 @@ class HeardFrontEnd:
         """
         if spec.image is not None:
             assert colours is not None
-            return network_images(self._cells_anew(voters), spec.image, colours)
+            return network_images(self.merged(self._cells_anew(voters)), spec.image, colours)
         if spec.input == "picture":
             assert self.window is not None
             assert spec.floor_db is not None
-            cells = self.window.picture(spec.floor_db)[list(voters)]
+            # A channel that is alone needn't be merged, and stays what it is to the last bit.
+            if self.channels_as == "each" or len(voters) == 1:
+                cells = self.window.picture(spec.floor_db)[list(voters)]
+            else:
+                cells = picture(self.merged(self.newest(self.frames)[list(voters)]), spec.floor_db)
         else:
-            cells = self._cells(voters)
+            cells = self.merged(self._cells(voters))
             if spec.input == "level":
                 assert spec.floor_db is not None
                 cells = level(cells, spec.floor_db)
         return np.ascontiguousarray(cells[:, np.newaxis])
+
+    def merged(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cells of voting channels, ``(voters, mels, frames)``, as networks are fed them.
+
+        The lowest of a cell depends on no other frame, so that columns of networks in two parts stay true.
+        """
+        return cells if self.channels_as == "each" else cells.min(axis=0, keepdims=True)
 
     def input_shape(self, spec: MemberSpec) -> tuple[int, int, int]:
         """Shape of what a member's network is fed for one channel."""

@@ -22,6 +22,7 @@ from asc_edge.bundle import Bundle
 from asc_edge.engines import Engine
 from asc_edge.errors import AudioFormatError, ConfigError, NonFiniteError
 from asc_edge.glimpse import CoarseFrames, Glimpse
+from asc_edge.members import ChannelsAs
 from asc_edge.streaming import StreamReport
 
 State = Literal["ok", "silent", "no_input"]
@@ -77,6 +78,9 @@ class Pipeline:
     cache : bool
         Keep what networks in two parts have computed of frames that are still in the window. The answers are
         the same to 1e-4 without; only the work is more.
+    channels_as : {"each", "quietest"}
+        Whether each microphone is answered for and the mean is taken, or one picture is made of all: the
+        lowest of each cell, since noise of a microphone's own only adds. The networks then run once.
 
     Attributes
     ----------
@@ -105,6 +109,7 @@ class Pipeline:
         threads: int = 1,
         *,
         cache: bool = True,
+        channels_as: ChannelsAs = "each",
     ) -> None:
         rate = bundle.sample_rate_hz
         self.bundle = bundle
@@ -122,6 +127,7 @@ class Pipeline:
             hop_samples=self._hop_samples,
             threads=threads,
             cache=cache,
+            channels_as=channels_as,
         )
         self._health = ArrayHealth(channels, rate, bundle.window_s)
         self._coarse = CoarseFrames(self._system.silence)
@@ -233,7 +239,10 @@ class Pipeline:
 
     def _judge_channels(self) -> tuple[Verdict, ...]:
         t_s = self._position / self.sample_rate_hz
-        return self._judge.judge(t_s, self._health.status(), self._health.statistics())
+        silence = self._system.silence
+        # A single microphone has nothing to be compared with, and its cells needn't be fetched.
+        cells_db = silence.newest(silence.frames) if self.channels > 1 and silence.full else None
+        return self._judge.judge(t_s, self._health.status(), self._health.statistics(), cells_db)
 
     def _check(self, block: Samples) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:

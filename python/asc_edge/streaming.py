@@ -110,6 +110,10 @@ class StreamedMember(Member):
         self._ring = front_end.ring
         self._trunk, self._head = trunk, head
         self._hop_frames = hop_frames
+        # Of the lowest cells there is one row, which is another one as soon as others vote.
+        self._merges = front_end.channels_as != "each"
+        self._voters: tuple[int, ...] = ()
+        channels = 1 if self._merges else channels
         self._columns = np.zeros((channels, features, spec.stream.columns), np.float32)
         # Frames heard when a channel's newest column was computed, -1 for a channel without columns.
         self._ends = np.full(channels, -1, np.int64)
@@ -126,6 +130,12 @@ class StreamedMember(Member):
         heard = self._ring.heard
         late = self._decided_at is not None and heard - self._decided_at > self._hop_frames
         self._decided_at = heard
+        given = voters
+        if self._merges:
+            if self._voters != tuple(voters):
+                self._voters = tuple(voters)
+                self._ends[:] = -1
+            voters = [0]
         self.columns_needed += self._stream.columns * len(voters)
         whole: list[int] = []
         for missing, channels in self._by_missing_columns(voters).items():
@@ -137,7 +147,7 @@ class StreamedMember(Member):
         if not whole:
             return self._head.run(self._columns[list(voters)])
         self.columns_computed += self._stream.columns * len(whole)
-        rows = super().rows(whole)
+        rows = super().rows(given if self._merges else whole)
         kept = [channel for channel in voters if channel not in whole]
         if kept:
             rows = np.concatenate([rows, self._head.run(self._columns[kept])])
@@ -165,7 +175,9 @@ class StreamedMember(Member):
         longest = stream.columns * stream.stride_frames + stream.context_frames
         span = min(longest, chunks * step + stream.context_frames)
         starts = [max(0, span - stream.chunk_frames - number * step) for number in range(chunks)]
-        cells = level(self._ring.last(span)[channels], self._floor_db)
+        heard = self._ring.last(span)
+        heard = self._front_end.merged(heard[list(self._voters)]) if self._merges else heard[channels]
+        cells = level(heard, self._floor_db)
         pieces = np.concatenate([cells[:, np.newaxis, :, at : at + stream.chunk_frames] for at in starts])
         answers = self._trunk.run(pieces).reshape(chunks, len(channels), -1, stream.chunk_columns)
         computed = (span - stream.context_frames) // stream.stride_frames

@@ -35,7 +35,7 @@ from asc_edge_train.storage import is_stamped, read_json, stamp, write_json, wri
 __all__ = ["FACTS_NAME", "SetOptions", "make_array_set"]
 
 # Raised when the arithmetic in here or in a recording changes: half a set of an older one isn't gone on with.
-_VERSION = 1
+_VERSION = 2
 FACTS_NAME = "array-set.json"
 _PLAN_NAME = "array-set.partial.json"
 _ROOMS_FOLDER = ".rooms"
@@ -237,6 +237,7 @@ def _row(scene: Scene, response: ArrayResponse, recording: Recording, fault: str
         snr_db=round(recording.snr_db, 2),
         level_db=round(recording.level_db, 2),
         clipping_db=round(recording.clipping_db, 2),
+        sound_db_spl=round(recording.sound_db_spl, 2),
         bits=recording.bits,
         fault=fault,
         fault_channel=-1 if fault == "none" else recording.fault_channel,

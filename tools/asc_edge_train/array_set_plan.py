@@ -45,7 +45,7 @@ class ArrayRow:
         ``scene`` is shared by the twins of a recording; ``group`` is that of the clip in its corpus.
     array, channels, distance_m, rt60_s, room
         ``rt60_s`` is measured in the response.
-    snr_db, level_db, clipping_db, bits
+    snr_db, level_db, clipping_db, sound_db_spl, bits
         As drawn for the scene.
     fault, fault_channel
         The channel counts from 0; -1 without a fault.
@@ -68,6 +68,7 @@ class ArrayRow:
     snr_db: float
     level_db: float
     clipping_db: float
+    sound_db_spl: float
     bits: int
     fault: str
     fault_channel: int

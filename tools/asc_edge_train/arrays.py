@@ -39,8 +39,10 @@ class MicrophoneConfig:
         half the sample rate, a straight line over the logarithm of frequency.
     offset_fs : (float, float)
         DC of a channel, in full scales.
-    hiss_db : (float, float)
-        Level of a microphone's own noise, in dB of a full-scale sine.
+    self_noise_db_spl : (float, float)
+        Sound level that a microphone's own noise equals: 94 dB less its data sheet's SNR.
+    self_noise_spread_db : float >= 0
+        How far microphones of one array differ in it, either way.
     bits : dict of int to float
         Share of arrays by the bits of their converter.
     clipping_share : float in 0..1
@@ -52,17 +54,18 @@ class MicrophoneConfig:
     gain_spread_db: float = 1.5
     tilt_spread_db: float = 2.0
     offset_fs: tuple[float, float] = (-0.02, 0.02)
-    hiss_db: tuple[float, float] = (-85.0, -65.0)
+    self_noise_db_spl: tuple[float, float] = (29.0, 39.0)
+    self_noise_spread_db: float = 1.0
     bits: dict[int, float] = field(default_factory=lambda: {16: 0.7, 12: 0.2, 8: 0.1})
     clipping_share: float = 0.1
     clipping_db: tuple[float, float] = (0.0, 6.0)
     noisy_snr_db: tuple[float, float] = (-10.0, 5.0)
 
     def __post_init__(self) -> None:
-        for name in ("gain_spread_db", "tilt_spread_db"):
+        for name in ("gain_spread_db", "tilt_spread_db", "self_noise_spread_db"):
             _check(name, getattr(self, name), 0.0, 20.0)
         _check_range("offset_fs", self.offset_fs, -0.9, 0.9)
-        _check_range("hiss_db", self.hiss_db, -160.0, 0.0)
+        _check_range("self_noise_db_spl", self.self_noise_db_spl, -160.0, 120.0)
         _check_range("clipping_db", self.clipping_db, 0.0, 40.0)
         _check_range("noisy_snr_db", self.noisy_snr_db, -60.0, 60.0)
         _check("clipping_share", self.clipping_share, 0.0, 1.0)
@@ -89,6 +92,8 @@ class ArrayConfig:
         The sound over the ambient noise, both as the array hears them.
     level_db : (float, float)
         Peak of the loudest channel, in dB of full scale, before microphones differ.
+    sound_db_spl : (float, float)
+        Mean level of all that the array hears, which says how far it lies above the microphones' own noise.
     ambient_slope_db : (float, float)
         Of the ambient noise's spectrum, per octave: 0 is white, -3 pink, -6 as in quiet rooms.
     """
@@ -100,6 +105,7 @@ class ArrayConfig:
     largest_m: tuple[float, float, float] = (8.0, 6.0, 3.0)
     snr_db: tuple[float, float] = (10.0, 30.0)
     level_db: tuple[float, float] = (-26.0, -6.0)
+    sound_db_spl: tuple[float, float] = (45.0, 65.0)
     ambient_slope_db: tuple[float, float] = (-6.0, -3.0)
     microphones: MicrophoneConfig = field(default_factory=MicrophoneConfig)
 
@@ -121,6 +127,7 @@ class ArrayConfig:
                 )
         _check_range("snr_db", self.snr_db, -20.0, 80.0)
         _check_range("level_db", self.level_db, -80.0, 0.0)
+        _check_range("sound_db_spl", self.sound_db_spl, 0.0, 130.0)
         _check_range("ambient_slope_db", self.ambient_slope_db, -12.0, 6.0)
 
 

@@ -34,7 +34,7 @@ class Recording:
         By fault.
     fault_channel : int
         Which channel the faults are on, from 0.
-    snr_db, level_db, clipping_db : float
+    snr_db, level_db, clipping_db, sound_db_spl : float
         As drawn; ``clipping_db`` is 0 where nothing was driven too hard.
     bits : int
     """
@@ -44,6 +44,7 @@ class Recording:
     snr_db: float
     level_db: float
     clipping_db: float
+    sound_db_spl: float
     bits: int
 
 
@@ -75,6 +76,7 @@ def record(
     hard = draws.random() < microphones.clipping_share
     clipping_db = float(draws.uniform(*microphones.clipping_db)) if hard else 0.0
     bad = int(draws.integers(len(response.responses)))
+    sound_db_spl = float(draws.uniform(*config.sound_db_spl))
 
     heard = _in_room(samples, response.responses)
     ambient = diffuse_noise(
@@ -86,7 +88,7 @@ def record(
     )
     heard += ambient * _rms(heard) * 10.0 ** (-snr_db / 20.0)
     heard *= 10.0 ** (level_db / 20.0) / max(float(np.max(np.abs(heard))), 1e-9)
-    captured = _captured(heard, microphones, sample_rate_hz, streams[_MICROPHONES])
+    captured = _captured(heard, microphones, sample_rate_hz, sound_db_spl, streams[_MICROPHONES])
     if hard:
         captured *= 10.0 ** (clipping_db / 20.0) / max(float(np.max(np.abs(captured))), 1e-9)
     offset_fs = streams[_MICROPHONES].uniform(*microphones.offset_fs, size=captured.shape[1])
@@ -96,7 +98,7 @@ def record(
         rng = np.random.default_rng([*seed, _FAULT])
         faulty = _with_fault(captured, fault, bad, microphones, rng)
         recorded[fault] = _converted(faulty + offset_fs, bits)
-    return Recording(recorded, bad, snr_db, level_db, clipping_db, bits)
+    return Recording(recorded, bad, snr_db, level_db, clipping_db, sound_db_spl, bits)
 
 
 def record_channel(
@@ -177,7 +179,11 @@ def _in_room(samples: np.ndarray, responses: np.ndarray) -> np.ndarray:
 
 
 def _captured(
-    heard: np.ndarray, config: MicrophoneConfig, sample_rate_hz: int, rng: np.random.Generator
+    heard: np.ndarray,
+    config: MicrophoneConfig,
+    sample_rate_hz: int,
+    sound_db_spl: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Channels as microphones of different gain and response give them, with their own noise."""
     length, channels = heard.shape
@@ -188,9 +194,11 @@ def _captured(
     tilt_db = rng.uniform(-1.0, 1.0, channels) * config.tilt_spread_db
     shape_db = gain_db + np.outer(place, tilt_db)
     captured = irfft(rfft(heard, axis=0) * 10.0 ** (shape_db / 20.0), length, axis=0)
-    hiss_db = rng.uniform(*config.hiss_db, size=channels)
-    # A full-scale sine has a mean square of one half.
-    hiss = rng.standard_normal(captured.shape) * np.sqrt(0.5) * 10.0 ** (hiss_db / 20.0)
+    hiss_db_spl = rng.uniform(*config.self_noise_db_spl)
+    hiss_db_spl += rng.uniform(-1.0, 1.0, channels) * config.self_noise_spread_db
+    # A microphone's gain raises its own noise as well as the sound.
+    gain_db += hiss_db_spl - sound_db_spl
+    hiss = rng.standard_normal(captured.shape) * _rms(heard) * 10.0 ** (gain_db / 20.0)
     return np.asarray(captured + hiss)
 
 

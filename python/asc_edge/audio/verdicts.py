@@ -6,6 +6,8 @@ What can be told, and from what:
 - ``offset``: a DC that leaves less than half of the converter's range to the sound;
 - ``duplicate``: the samples of another channel, or their negative, which would give one microphone two votes;
 - ``off_level``: 20 dB off most of the others, three channels or more in all;
+- ``noisy``: noise of its own, three channels or more in all: it stands above the others where they are quiet,
+  and not where they are loud (a gain would raise both). Seen at once, since noise can only add;
 - ``foreign``: nothing in common with three or more other channels, which have much in common, for half a
   minute: noise instead of a microphone, a channel of playback, or a beamformed one that lags behind.
 
@@ -20,9 +22,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asc_edge.audio.array import ArrayStatistics, ChannelStatus
 
-Verdict = Literal["ok", "dead", "clipped", "offset", "duplicate", "off_level", "foreign"]
+Verdict = Literal["ok", "dead", "clipped", "offset", "duplicate", "off_level", "noisy", "foreign"]
 
 # Each fault is entered at the first value and left only at the second.
 CLIPPED_FRACTION_LEAVE = 0.005
@@ -36,6 +41,12 @@ CONVERTER_NOISE_DB = -90.0
 DUPLICATE_ENTER, DUPLICATE_LEAVE = 1e-5, 1e-4
 # In a quiet room the converters' noise is all there is; two of its steps don't make a copy a microphone.
 DUPLICATE_NOISE = (2.0 / 32768.0) ** 2
+# Of four simulated microphones with gains, responses and noise of their own, 99 % stay below 2.5 dB.
+NOISY_ENTER_DB, NOISY_LEAVE_DB = 4.0, 2.5
+# Cells as loud as the loudest tenth tell the gain; those deep below the loudest are the converter's.
+LOUD_SHARE, NOISE_RANGE_DB = 0.1, 60.0
+# Every fourth frame tells as much as all of them.
+NOISE_FRAME_STEP = 4
 FOREIGN_OWN, FOREIGN_OTHERS, FOREIGN_LEAVE = 0.1, 0.7, 0.3
 FOREIGN_AFTER_S = 30.0
 _ROUNDING_S = 1e-6
@@ -80,7 +91,11 @@ class ChannelJudge:
         self._last_t_s = 0.0
 
     def judge(
-        self, t_s: float, status: Sequence[ChannelStatus], measured: ArrayStatistics
+        self,
+        t_s: float,
+        status: Sequence[ChannelStatus],
+        measured: ArrayStatistics,
+        cells_db: NDArray[np.float32] | None = None,
     ) -> tuple[Verdict, ...]:
         """Verdict on every channel, in order.
 
@@ -91,8 +106,10 @@ class ChannelJudge:
         status : sequence of {"ok", "dead", "clipped"}
         measured : ArrayStatistics
             Both of the window that ends at ``t_s``.
+        cells_db : ndarray of shape (channels, mels, frames), optional
+            Log-mel cells of the same window. Without them no channel is called ``noisy``.
         """
-        present = self._present(t_s, status, measured)
+        present = self._present(t_s, status, measured, cells_db)
         self._last_t_s = t_s
         for channel, verdict in enumerate(present):
             if verdict != "ok":
@@ -118,13 +135,20 @@ class ChannelJudge:
         return t_s - self._last_bad_s[channel] >= self._hold_s[channel] - _ROUNDING_S
 
     def _present(
-        self, t_s: float, status: Sequence[ChannelStatus], measured: ArrayStatistics
+        self,
+        t_s: float,
+        status: Sequence[ChannelStatus],
+        measured: ArrayStatistics,
+        cells_db: NDArray[np.float32] | None,
     ) -> list[Verdict]:
         """What this window alone says, but for the thresholds, which know what was said before."""
         present = [self._own_fault(channel, status[channel], measured) for channel in range(len(status))]
         for find in (self._duplicates, self._off_level):
             for channel, verdict in find(_good(present), measured).items():
                 present[channel] = verdict
+        if cells_db is not None:
+            for channel in self._noisy(_good(present), cells_db):
+                present[channel] = "noisy"
         for channel in self._foreign(_good(present), measured, t_s - self._last_t_s):
             present[channel] = "foreign"
         return present
@@ -165,6 +189,16 @@ class ChannelJudge:
                 off[channel] = "off_level"
         return off
 
+    def _noisy(self, good: list[int], cells_db: NDArray[np.float32]) -> list[int]:
+        if len(good) < FEWEST_FOR_LEVEL:
+            return []
+        excess_db = noise_excess_db(cells_db[good])
+        limits_db = [
+            NOISY_LEAVE_DB if self._shown[channel] == "noisy" else NOISY_ENTER_DB for channel in good
+        ]
+        found = zip(good, excess_db, limits_db, strict=True)
+        return [channel for channel, excess, limit in found if excess > limit]
+
     def _foreign(self, good: list[int], measured: ArrayStatistics, passed_s: float) -> list[int]:
         if len(good) < FEWEST_FOR_FOREIGN:
             return []
@@ -187,11 +221,37 @@ def voters(verdicts: Sequence[Verdict]) -> list[int]:
     A clipped channel beside a clean one is a fault of its microphone; a whole array that clips is a loud
     room, and a loud vacuum cleaner is still one. A dead channel never votes, and of copies only one does.
     """
-    for accepted in (("ok",), ("clipped",), ("offset", "off_level", "foreign")):
+    for accepted in (("ok",), ("clipped",), ("offset", "off_level", "noisy", "foreign")):
         chosen = [channel for channel, verdict in enumerate(verdicts) if verdict in accepted]
         if chosen:
             return chosen
     return []
+
+
+def noise_excess_db(cells_db: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How far noise of its own lifts each channel above the others, in dB, its gain left out.
+
+    The others are represented by the lower median of each cell, so up to half of the channels may be noisy.
+    Noise lifts the cells in which the others are quiet; a gain lifts the loudest ones just as much.
+
+    Parameters
+    ----------
+    cells_db : ndarray of shape (channels, mels, frames)
+
+    Returns
+    -------
+    ndarray of shape (channels,)
+        Mean over all cells, less that over the loudest tenth: about 0 for a healthy channel.
+    """
+    cells = cells_db[:, :, ::NOISE_FRAME_STEP].reshape(len(cells_db), -1)
+    middle = np.sort(cells, axis=0)[(len(cells) - 1) // 2]
+    floor_db = middle.max() - NOISE_RANGE_DB
+    middle = np.maximum(middle, floor_db)
+    above = np.maximum(cells, floor_db) - middle
+    loud = middle >= np.quantile(middle, 1.0 - LOUD_SHARE)
+    excess: NDArray[np.float64] = above.mean(axis=1, dtype=np.float64)
+    excess -= above[:, loud].mean(axis=1, dtype=np.float64)
+    return excess
 
 
 def _good(present: Sequence[Verdict]) -> list[int]:

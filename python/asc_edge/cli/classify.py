@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from asc_edge.cli.options import (
     add_bundle_option,
+    add_channels_as_option,
     add_channels_option,
     add_command,
     open_bundle,
@@ -20,6 +21,7 @@ from asc_edge.errors import AscEdgeError
 
 if TYPE_CHECKING:
     from asc_edge.bundle import Bundle
+    from asc_edge.members import ChannelsAs
     from asc_edge.pipeline import Decision, Pipeline
 
 _SUMMARY = "Say which activity is heard in each audio file: the mean over its windows."
@@ -35,6 +37,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio of any format that libsndfile reads")
     add_bundle_option(parser)
     add_channels_option(parser)
+    add_channels_as_option(parser)
     parser.add_argument(
         "--format", choices=("text", "jsonl", "csv"), default="text", help="default: %(default)s"
     )
@@ -43,7 +46,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     channel_map = parse_channels(args.channels)
-    classifier = _Classifier(open_bundle(args.bundle), channel_map)
+    classifier = _Classifier(open_bundle(args.bundle), channel_map, args.channels_as)
     write = _WRITERS[args.format](args.files, classifier.bundle.labels)
     code = 0
     for path in args.files:
@@ -60,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
 class _Classifier:
     """Keeps a loaded pipeline for every number of channels that comes along."""
 
-    def __init__(self, bundle: Bundle, channel_map: Sequence[int] | None) -> None:
+    def __init__(self, bundle: Bundle, channel_map: Sequence[int] | None, channels_as: ChannelsAs) -> None:
         self.bundle = bundle
+        self._channels_as = channels_as
         self._channel_map = channel_map
         self._pipelines: dict[int, Pipeline] = {}
 
@@ -75,7 +79,9 @@ class _Classifier:
         channels = select_channels(self._channel_map, samples.shape[1], path)
         clip = resample(take_channels(samples, channels), rate_hz, self.bundle.sample_rate_hz)
         if len(channels) not in self._pipelines:
-            self._pipelines[len(channels)] = Pipeline(self.bundle, channels=len(channels))
+            self._pipelines[len(channels)] = Pipeline(
+                self.bundle, channels=len(channels), channels_as=self._channels_as
+            )
         return classify_clip(self._pipelines[len(channels)], clip)
 
 

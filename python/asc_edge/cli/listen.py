@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asc_edge.cli.options import (
     add_bundle_option,
+    add_channels_as_option,
     add_channels_option,
     add_command,
     add_config_option,
@@ -64,6 +65,7 @@ def add_parser(commands: Any) -> None:
     add_config_option(parser)
     add_bundle_option(parser, default=None)
     add_channels_option(parser)
+    add_channels_as_option(parser, default=None)
     parser.add_argument("--hop-s", type=positive_number, metavar="S", help="seconds between decisions")
     parser.add_argument(
         "--format", choices=("text", "jsonl", "none"), help="of standard output, default: text"
@@ -117,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
     source = rooms.open_source(bundle.sample_rate_hz, channel_map)
     try:
         selected = select_channels(channel_map, source.channels, source.name)
-        pipeline = Pipeline(bundle, channels=len(selected), hop_s=listen.hop_s)
+        pipeline = Pipeline(
+            bundle, channels=len(selected), hop_s=listen.hop_s, channels_as=listen.channels_as
+        )
         monitor = Monitor(
             source,
             pipeline,
@@ -178,6 +182,7 @@ def _given(args: argparse.Namespace) -> dict[tuple[str, str], Given]:
         ("input", "wait", "--wait" if args.wait else "--no-wait"): args.wait,
         ("listen", "bundle", "--bundle"): args.bundle,
         ("listen", "hop_s", "--hop-s"): args.hop_s,
+        ("listen", "channels_as", "--channels-as"): args.channels_as,
         ("listen", "format", "--format"): args.format,
         ("history", "path", "--history"): args.history or None,
         ("mqtt", "host", "--mqtt"): mqtt[0] or None,

@@ -100,6 +100,16 @@ def add_channels_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_channels_as_option(parser: argparse.ArgumentParser, default: str | None = "each") -> None:
+    parser.add_argument(
+        "--channels-as",
+        choices=("each", "quietest"),
+        default=default,
+        help="answer for each microphone and take the mean (default), or for one picture, the lowest of each "
+        "cell, which costs the networks of one microphone only",
+    )
+
+
 def parse_channels(text: str | None) -> tuple[int, ...] | None:
     """Indices (from 0) that ``--channels`` asks for; None where it wasn't given.
 
