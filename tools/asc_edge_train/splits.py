@@ -131,7 +131,7 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
     kept = [replace(clip, fold=used.index(fold) + 1 if fold else 0) for clip, fold in pairs]
     held_out = [split.names[fold - 1] for fold in used]
     names = ", ".join(f"{number} {name}" for number, name in enumerate(held_out, start=1))
-    # Scenes are made of several corpora's pieces: a table that is split so has none, nor labels of scenes alone.
+    # Scenes are made of several corpora's pieces: such a table has none, nor labels of scenes alone.
     labels = tuple(label for label in recipe.labels if label in where and label not in alone)
     return (
         replace(
