@@ -21,9 +21,6 @@ FINE = {"absence": "absence", "social_activity": "conversation", "watching_tv": 
 # Turns of a conversation, and what lies between two: below 0 they talk at once.
 _TURN_S = (0.7, 2.4)
 _BETWEEN_S = (-0.6, 0.7)
-# At times somebody of two or three holds the floor for this share of the scene.
-_FLOOR_SHARE = 0.5
-_FLOOR_PART = (0.4, 0.65)
 # How many shots a programme has in a scene, and what is heard in one.
 _SHOTS = {1: 0.6, 2: 0.3, 3: 0.1}
 _PROGRAMMES = {
@@ -35,7 +32,7 @@ _PROGRAMMES = {
 }
 # Under a voice; and how much quieter a room's own sounds are than what happens in it.
 _UNDER_DB = (-20.0, -6.0)
-_ROOM_TONE_DB = (-45.0, -6.0)
+_ROOM_TONE_DB = (-45.0, -12.0)
 _AMBIENCE_DB = (-45.0, -18.0)
 # Of absence's own room tone: what comes in from outside.
 _OUTSIDE_DB = (-25.0, 3.0)
@@ -135,12 +132,8 @@ class _Planner:
         voices = self._voices(int(rng.integers(low, self._config.voices[1] + 1)))
         room = self._room(len(voices))
         loudness_db = rng.uniform(-6.0, 0.0, len(voices))
-        floor_s = 0.0
-        if len(voices) < 4 and rng.random() < _FLOOR_SHARE:
-            floor_s = float(rng.uniform(*_FLOOR_PART)) * self._whole_s
         # As many turns as there are voices must begin within the scene.
-        others = len(voices) - (1 if floor_s else 0)
-        longest_s = min(_TURN_S[1], 0.9 * (self._whole_s - floor_s) / others)
+        longest_s = min(_TURN_S[1], 0.9 * self._whole_s / len(voices))
         parts: list[Part] = []
         order: list[int] = []
         start_s = -float(rng.uniform(0.0, 0.4)) if len(voices) < 4 else 0.0
@@ -149,7 +142,6 @@ class _Planner:
                 order = rng.permutation(len(voices)).tolist()
             voice = order.pop()
             length_s = float(rng.uniform(min(_TURN_S[0], longest_s), longest_s))
-            length_s = length_s if parts else max(floor_s, length_s)
             level_db = float(loudness_db[voice] + rng.uniform(-2.0, 2.0))
             parts.append(self._part("voice", voices[voice], (start_s, length_s), level_db, voice))
             spread = 1.0 if len(parts) >= len(voices) else 0.0
