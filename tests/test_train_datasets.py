@@ -24,6 +24,7 @@ from asc_edge_train.datasets import load_corpus
 from asc_edge_train.labels import build_table
 from asc_edge_train.recipe import Mapping, load_recipe, parse_recipe
 from asc_edge_train.run import recipe_values
+from asc_edge_train.scenes import SceneStore
 from asc_edge_train.sound import clip_samples
 from train_trees import (
     ESC50_FIELDS,
@@ -343,9 +344,9 @@ def test_recipe_faults_are_refused(tmp_path: Path) -> None:
 
 # Catches: a change to the real corpora, mappings or folds that leaks, or leaves a fold without a label.
 @pytest.mark.parametrize("name", ["home", "esc10"])
-def test_real_table(shared_data: Path, name: str) -> None:
+def test_real_table(shared_data: Path, tmp_path: Path, name: str) -> None:
     recipe = load_recipe(name)
-    clips = build_table(recipe, shared_data)
+    clips = build_table(recipe, shared_data, scenes=SceneStore(tmp_path))
     check_groups(clips)
     assert {(c.label, c.fold) for c in clips} == {(label, f) for label in recipe.labels for f in (1, 2, 3, 4)}
     assert {licence_family(c.licence) for c in clips} <= set(recipe.licences)

@@ -87,10 +87,46 @@ def write_home_tree(root: Path) -> Path:
         for number in range(4):
             write_sound(root / "home_extra" / name / f"{name}_{number}.wav", "speech")
             rows.append(
-                [name, f"{name}_{number}.wav", 1.0, f"somewhere/{number}", "CC-BY-4.0", f"speaker {number}"]
+                [
+                    name,
+                    f"{name}_{number}.wav",
+                    1.0,
+                    f"somewhere/{name}/{number}",
+                    "CC-BY-4.0",
+                    f"speaker {number}",
+                ]
             )
-    for number in range(2):
-        write_sound(root / "home_extra" / "rir_rooms_misc" / f"room_{number}.wav", "room", seconds=0.1)
-        rows.append(["rir_rooms_misc", f"room_{number}.wav", 0.1, "somewhere/room", "CC0-1.0", ""])
+    rows += _scene_sets(root / "home_extra")
     write_rows(root / "home_extra" / "manifest.csv", MANIFEST_FIELDS, rows)
     return root
+
+
+# Set, pieces, sources, seconds and licence of what scenes are made of.
+_SCENE_SETS = (
+    ("rir_rooms_misc", 2, 2, 0.1, "CC0-1.0"),
+    ("rir_devices", 8, 8, 0.02, "CC-BY-4.0"),
+    ("music_cc", 8, 4, 5.0, "CC-BY-3.0"),
+    ("tv_film", 2, 1, 5.0, "CC-BY-3.0"),
+    ("roomtone_short", 8, 8, 0.8, "Apache-2.0"),
+    ("roomtone_long", 2, 2, 6.0, "CC0-1.0"),
+    ("ambience_cc", 8, 4, 5.0, "public domain"),
+    ("speech_commands_noise", 1, 1, 1.0, "CC-BY-4.0"),
+    ("home_noise_mit", 1, 1, 1.0, "MIT (repo LICENSE)"),
+)
+# Sets of which every source is a class.
+_NAMED = {"speech_commands_noise": "chaeyoun_running_tap", "home_noise_mit": "felixche_wind"}
+
+
+def _scene_sets(root: Path) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for name, pieces, sources, seconds, licence in _SCENE_SETS:
+        for number in range(pieces):
+            source = _NAMED.get(name, f"{name}_{number % sources}x")
+            file = f"{source}_{number // sources}.wav"
+            rng = np.random.default_rng(zlib.crc32(file.encode()))
+            (root / name).mkdir(parents=True, exist_ok=True)
+            length = round(seconds * RATE_HZ)
+            sound = 0.1 * rng.standard_normal(length) * np.exp(-np.arange(length) / length)
+            soundfile.write(root / name / file, sound, RATE_HZ, subtype="PCM_16")
+            rows.append([name, file, seconds, f"maker/{name}/{source}", licence, ""])
+    return rows

@@ -13,7 +13,7 @@ from scipy.signal import fftconvolve
 from asc_edge.errors import ConfigError
 from asc_edge_train.arrays import FAULTS, ArrayConfig, ArrayResponse, MicrophoneConfig
 
-__all__ = ["Recording", "diffuse_noise", "record", "record_channel"]
+__all__ = ["Recording", "captured", "converted", "diffuse_noise", "record", "record_channel"]
 
 _SOUND_M_S = 343.0
 # Below this the ambient noise has no slope, and microphones no tilt: a slope would go to infinity at 0 Hz.
@@ -88,16 +88,16 @@ def record(
     )
     heard += ambient * _rms(heard) * 10.0 ** (-snr_db / 20.0)
     heard *= 10.0 ** (level_db / 20.0) / max(float(np.max(np.abs(heard))), 1e-9)
-    captured = _captured(heard, microphones, sample_rate_hz, sound_db_spl, streams[_MICROPHONES])
+    picked_up = captured(heard, microphones, sample_rate_hz, sound_db_spl, streams[_MICROPHONES])
     if hard:
-        captured *= 10.0 ** (clipping_db / 20.0) / max(float(np.max(np.abs(captured))), 1e-9)
-    offset_fs = streams[_MICROPHONES].uniform(*microphones.offset_fs, size=captured.shape[1])
+        picked_up *= 10.0 ** (clipping_db / 20.0) / max(float(np.max(np.abs(picked_up))), 1e-9)
+    offset_fs = streams[_MICROPHONES].uniform(*microphones.offset_fs, size=picked_up.shape[1])
     recorded = {}
     for fault in faults:
         # A stream of its own, begun anew: a fault is the same whichever others are asked for.
         rng = np.random.default_rng([*seed, _FAULT])
-        faulty = _with_fault(captured, fault, bad, microphones, rng)
-        recorded[fault] = _converted(faulty + offset_fs, bits)
+        faulty = _with_fault(picked_up, fault, bad, microphones, rng)
+        recorded[fault] = converted(faulty + offset_fs, bits)
     return Recording(recorded, bad, snr_db, level_db, clipping_db, sound_db_spl, bits)
 
 
@@ -178,7 +178,7 @@ def _in_room(samples: np.ndarray, responses: np.ndarray) -> np.ndarray:
     )
 
 
-def _captured(
+def captured(
     heard: np.ndarray,
     config: MicrophoneConfig,
     sample_rate_hz: int,
@@ -193,13 +193,13 @@ def _captured(
     gain_db = rng.uniform(-1.0, 1.0, channels) * config.gain_spread_db
     tilt_db = rng.uniform(-1.0, 1.0, channels) * config.tilt_spread_db
     shape_db = gain_db + np.outer(place, tilt_db)
-    captured = irfft(rfft(heard, axis=0) * 10.0 ** (shape_db / 20.0), length, axis=0)
+    shaped = irfft(rfft(heard, axis=0) * 10.0 ** (shape_db / 20.0), length, axis=0)
     hiss_db_spl = rng.uniform(*config.self_noise_db_spl)
     hiss_db_spl += rng.uniform(-1.0, 1.0, channels) * config.self_noise_spread_db
     # A microphone's gain raises its own noise as well as the sound.
     gain_db += hiss_db_spl - sound_db_spl
-    hiss = rng.standard_normal(captured.shape) * _rms(heard) * 10.0 ** (gain_db / 20.0)
-    return np.asarray(captured + hiss)
+    hiss = rng.standard_normal(shaped.shape) * _rms(heard) * 10.0 ** (gain_db / 20.0)
+    return np.asarray(shaped + hiss)
 
 
 def _with_fault(
@@ -217,7 +217,7 @@ def _with_fault(
     return faulty
 
 
-def _converted(samples: np.ndarray, bits: int) -> np.ndarray:
+def converted(samples: np.ndarray, bits: int) -> np.ndarray:
     """Through a converter of so many bits, clipped at full scale; in the upper bits of int16."""
     steps = 2 ** (bits - 1)
     counts = np.clip(np.round(samples * steps), -steps, steps - 1)

@@ -143,7 +143,7 @@ def write_system(
     files: dict[str, bytes] = {
         "fusion.npz": fused.fusion.to_npz(),
         "ATTRIBUTION.md": attribution(heard, run.recipe.name, foreign_networks(run, fused.name)).encode(),
-        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted({c.group for c in heard})).encode(),
+        RECORDINGS_NAME: "".join(f"{group}\n" for group in sorted(_groups(heard))).encode(),
     }
     specs, costs = [], {}
     tasks = shipped_tasks(run, members, fused, fold)
@@ -168,6 +168,10 @@ def write_system(
     remembered, memory = memory_files(run, members, fused) if fold == ALL_FOLDS else ({}, None)
     extra = {} if memory is None else {"memory": memory}
     write_bundle(path, {**manifest, **extra, "card": card}, {**files, **remembered})
+
+
+def _groups(clips: list[Clip]) -> set[str]:
+    return {source.group for clip in clips for source in clip.all_sources}
 
 
 def _cost(run: Run, task: ShippedTask) -> dict[str, int]:
@@ -331,13 +335,26 @@ def _manifest(
     }
 
 
-def attribution(clips: list[Clip], name: str, networks: Sequence[str] = ()) -> str:
-    """Every source of the training clips with its licence, as Markdown, and networks of somebody else's."""
+def attribution(
+    clips: list[Clip],
+    name: str,
+    networks: Sequence[str] = (),
+    *,
+    what: str = "the bundle `{}` was trained on",
+) -> str:
+    """Every source of clips with its licence, as Markdown, and networks of somebody else's.
+
+    Simulated clips are listed by what they are made of.
+    """
     sources: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for clip in clips:
-        sources[clip.corpus][clip.attribution, clip.licence] += 1
-    lines = [f"# Recordings that the bundle `{name}` was trained on", ""]
+        for source in clip.all_sources:
+            sources[source.corpus][source.attribution, source.licence] += 1
+    lines = [f"# Recordings that {what.format(name)}", ""]
     lines.append(f"{len(clips)} clips. Each row is one source recording.")
+    simulated = sum(bool(clip.sources) for clip in clips)
+    if simulated:
+        lines.append(f"{simulated} of the clips are simulated from pieces of several recordings.")
     for corpus, rows in sorted(sources.items()):
         lines += ["", f"## {corpus}", "", "| source | licence | clips |", "|---|---|---|"]
         lines += [f"| {source} | {licence} | {count} |" for (source, licence), count in sorted(rows.items())]

@@ -1,4 +1,4 @@
-"""The command ``asc-edge-train``: run, export, evaluate, belief, arrays, compare, report, recipes, fetch."""
+"""The command ``asc-edge-train``: run, export, evaluate, belief, arrays, scenes, compare, report, fetch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from asc_edge_train.belief_command import add_belief_command
 from asc_edge_train.export_command import add_export_command
 from asc_edge_train.fetch import add_fetch_command
 from asc_edge_train.leave_out_command import add_leave_out_command
+from asc_edge_train.scenes_command import add_scenes_command
 from asc_edge_train.typed import PROG, typed
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         args = _parser().parse_args(argv)
-        if args.command in {"run", "ablate", "leave-out", "export", "fetch", "make-array-set"}:
+        if args.command in {"run", "ablate", "leave-out", "export", "fetch", "make-array-set", "make-scenes"}:
             resume = f"; resume with: {typed(argv)}"
         code: int = args.run(args, argv)
         return code
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add_export_command(commands, DEFAULT_DATA)
     _add_evaluate(commands)
     add_array_commands(commands, DEFAULT_DATA)
+    add_scenes_command(commands, DEFAULT_DATA)
     _add_compare(commands)
     add_fetch_command(commands)
     add_command(commands, "recipes", "List the recipes that ship.", _RECIPES).set_defaults(run=_recipes)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ __all__ = [
     "Corpus",
     "DataError",
     "FoldLeakError",
+    "Source",
     "assign_folds",
     "check_groups",
     "licence_family",
@@ -29,6 +31,15 @@ class DataError(UsageError, ValueError):
 
 class FoldLeakError(UsageError, ValueError):
     """Clips of one recording stand in two folds, so that a fold would be tested on what it was trained on."""
+
+
+class Source(NamedTuple):
+    """A piece that a simulated clip is made of."""
+
+    corpus: str
+    group: str
+    attribution: str
+    licence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,8 @@ class Clip:
         Where it comes from and what it may be used for.
     offset_s, duration_s : float
         Which piece of the file; a duration of 0 means to its end.
+    sources : tuple of Source
+        What a simulated clip is made of; empty for a recording.
     """
 
     path: Path
@@ -76,6 +89,12 @@ class Clip:
     part: str = "development"
     subset: str = ""
     faults_s: tuple[tuple[float, float], ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """Pieces of a simulated clip, or what a recording itself is."""
+        return self.sources or (Source(self.corpus, self.group, self.attribution, self.licence),)
 
 
 class Corpus(list[Clip]):

@@ -12,6 +12,7 @@ from asc_edge.errors import ConfigError
 from asc_edge_train.clips import Clip, DataError, assign_folds, check_groups, licence_family
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.recipe import Mapping, Recipe
+from asc_edge_train.scenes import SceneStore
 
 __all__ = ["build_table", "map_labels", "table_labels"]
 
@@ -29,7 +30,10 @@ def map_labels(
 
 
 def build_table(
-    recipe: Recipe, data: Path, left_out: Callable[[str, str, int], None] = lambda corpus, why, clips: None
+    recipe: Recipe,
+    data: Path,
+    left_out: Callable[[str, str, int], None] = lambda corpus, why, clips: None,
+    scenes: SceneStore | None = None,
 ) -> list[Clip]:
     """The recipe's clips, sorted by name, each with label and fold (0 for the evaluation part).
 
@@ -37,6 +41,13 @@ def build_table(
     itself lacks or can't use: its folder, why, and how many. Corpora with folds keep them; all others are
     folded together, so that a recording that stands in two corpora stays in one fold. Clips of the evaluation
     part, and of the recipe's evaluation folds, have no fold.
+
+    Parameters
+    ----------
+    scenes : SceneStore, optional
+        Plans the recipe's simulated scenes, each of pieces of its own fold; they have no files until
+        `SceneStore.render`. Without it the table is of recordings alone, as it is where the recipe holds out
+        whole corpora or recordists: pieces of scenes come from several.
 
     Raises
     ------
@@ -62,11 +73,15 @@ def build_table(
     development = [clip for clip in clips if clip.part == "development" and clip.fold <= recipe.folds]
     evaluation = [clip for clip in clips if clip.part == "evaluation"]
     clips = [*assign_folds(development, recipe.folds, recipe.seed), *evaluation]
+    if scenes is not None and recipe.scenes.counts and recipe.split == "folds":
+        clips += scenes.plan(recipe, data, clips, left_out)
     clips.sort(key=lambda clip: clip.clip_id)
     check_groups(clips)
     if recipe.clips_per_class_and_fold:
         clips = _thin(clips, recipe.clips_per_class_and_fold)
-    missing = sorted(set(recipe.labels) - {clip.label for clip in clips if clip.part == "development"})
+    simulated = set() if any(clip.sources for clip in clips) else set(recipe.scenes.counts)
+    found = {clip.label for clip in clips if clip.part == "development"}
+    missing = sorted(set(recipe.labels) - found - simulated)
     if missing:
         raise ConfigError(f"recipe {recipe.name}: no clip of label {missing[0]!r} in {data}")
     return clips
@@ -81,7 +96,11 @@ def table_labels(recipe: Recipe, clips: Sequence[Clip]) -> tuple[str, ...]:
         When an evaluation clip is of a class that nothing was trained on, or only one fold holds a class.
     """
     development = [clip for clip in clips if clip.part == "development"]
-    labels = recipe.labels or tuple(sorted({clip.label for clip in development}))
+    found = {clip.label for clip in development}
+    # Labels of scenes alone, in a table without scenes.
+    labels = tuple(
+        label for label in recipe.labels if label in found or label not in recipe.scenes.counts
+    ) or tuple(sorted(found))
     strange = sorted({clip.label for clip in clips} - set(labels))
     if strange:
         raise DataError(f"recipe {recipe.name}: class {strange[0]!r} is in the evaluation part only")

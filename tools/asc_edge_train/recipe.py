@@ -21,6 +21,7 @@ from asc_edge_train.recipe_schema import (
     MemberConfig,
     Recipe,
     RoomConfig,
+    ScenesConfig,
     SystemConfig,
     TeachingConfig,
     TrainingConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "MemberConfig",
     "Recipe",
     "RoomConfig",
+    "ScenesConfig",
     "SystemConfig",
     "TeachingConfig",
     "TrainingConfig",
@@ -125,6 +127,7 @@ def parse_recipe(values: dict[str, Any]) -> Recipe:
         k: _build(Mapping, v, f"mappings.{k}") for k, v in values.get("mappings", {}).items()
     }
     values["room_variants"] = _build(RoomConfig, values.get("room_variants", {}), "room_variants")
+    values["scenes"] = _build(ScenesConfig, values.get("scenes", {}), "scenes")
     values["fusion"] = _build(FusionConfig, values.get("fusion", {}), "fusion")
     trainings = values.pop("trainings", {})
     members = enumerate(values.get("members", ()))

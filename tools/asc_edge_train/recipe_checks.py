@@ -44,6 +44,7 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(f"fusion: prior is data or uniform, not {recipe.fusion.prior!r}")
     _check_protocol(recipe)
     _check_rooms(recipe)
+    _check_scenes(recipe)
     for member in recipe.members:
         _check_member(recipe, member)
     _check_fusions(recipe)
@@ -71,6 +72,22 @@ def _check_rooms(recipe: Recipe) -> None:
             raise ConfigError(f"room_variants: {name} is the least and the greatest, from -120 to 0")
     if rooms.count and not (rooms.folder or rooms.simulated or rooms.arrays):
         raise ConfigError("room_variants: count needs rooms: a folder, simulated ones or arrays")
+
+
+def _check_scenes(recipe: Recipe) -> None:
+    scenes = recipe.scenes
+    if min(scenes.absence, scenes.social_activity, scenes.watching_tv, scenes.rooms) < 0:
+        raise ConfigError("scenes: counts are 0 or more")
+    unknown = sorted(set(scenes.counts) - set(recipe.labels))
+    if unknown:
+        raise ConfigError(f"scenes: {unknown[0]!r} is not a label of recipe {recipe.name}")
+    if len(scenes.voices) != 2 or not 2 <= scenes.voices[0] <= scenes.voices[1] <= 6:
+        raise ConfigError("scenes: voices are fewest and most, from 2 to 6")
+    if scenes.social_activity and not scenes.rooms:
+        raise ConfigError("scenes: social_activity needs rooms, 1 or more, for its voices' places")
+    for name, (low, high) in (("level_db", scenes.level_db), ("quiet_db", scenes.quiet_db)):
+        if not -90.0 <= low <= high <= -6.0:
+            raise ConfigError(f"scenes: {name} lies in -90 to -6 dB of full scale, low before high")
 
 
 def _check_mappings(recipe: Recipe) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "MemberConfig",
     "Recipe",
     "RoomConfig",
+    "ScenesConfig",
     "SystemConfig",
     "TeachingConfig",
     "TrainingConfig",
@@ -68,6 +69,40 @@ class RoomConfig:
     def described(self) -> dict[str, Any]:
         """What variants depend on; without arrays the same as before there were any."""
         return {name: value for name, value in vars(self).items() if name != "arrays" or value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenesConfig:
+    """Clips that are simulated from real pieces, for labels that nobody recorded.
+
+    Attributes
+    ----------
+    absence, social_activity, watching_tv : int
+        How many of each label.
+    folder : str
+        Under ``--data``: the sets that pieces are taken from, beside their ``manifest.csv``.
+    rooms : int
+        Simulated rooms of each fold, beside the measured ones.
+    voices : list of int
+        Fewest and most in a scene of ``social_activity``.
+    level_db, quiet_db : list of float
+        RMS in dB of full scale: of sounds, and of empty rooms.
+    """
+
+    absence: int = 0
+    social_activity: int = 0
+    watching_tv: int = 0
+    folder: str = "home_extra"
+    rooms: int = 6
+    voices: list[int] = field(default_factory=lambda: [2, 5])
+    level_db: list[float] = field(default_factory=lambda: [-45.0, -12.0])
+    quiet_db: list[float] = field(default_factory=lambda: [-70.0, -45.0])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many scenes of every label that has some."""
+        labels = ("absence", "social_activity", "watching_tv")
+        return {label: getattr(self, label) for label in labels if getattr(self, label)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,6 +308,7 @@ class Recipe:
     fusion: FusionConfig
     fusions: tuple[SystemConfig, ...]
     room_variants: RoomConfig
+    scenes: ScenesConfig = field(default_factory=ScenesConfig)
     labels_not_covered: tuple[str, ...] = ()
     fold_average: bool = False
     evaluation_folds: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asc_edge.errors import UsageError
-from asc_edge_train.clips import Clip
+from asc_edge_train.clips import Clip, Source
 from asc_edge_train.content import clip_keys
 from asc_edge_train.features import make_features
 from asc_edge_train.networks import network_tasks
@@ -83,7 +83,6 @@ def open_run(
     members = tuple(member for member in recipe.members if member.name in system.members)
     recipe = replace(recipe, members=members, fusions=(system,))
     check_shipped(recipe, weights)
-    clips = [_clip(row, data) for row in table]
     options = RunOptions(
         data=data,
         out=folder,
@@ -94,6 +93,7 @@ def open_run(
         command=str(report.get("command", "")),
         quiet=quiet,
     )
+    clips = [_clip(row, data, options.cache_folder) for row in table]
     with progress_bar(len(clips), "clips", "clip", quiet) as bar:
         content = clip_keys(clips, options.cache_folder / "content.json", bar.update)
     front_ends = {member.front_end for member in members if member.trained}
@@ -127,6 +127,8 @@ def open_run(
     return Run(recipe, options, recipe.seed, clips, content, features, tasks)
 
 
-def _clip(row: dict[str, Any], data: Path) -> Clip:
+def _clip(row: dict[str, Any], data: Path, cache: Path) -> Clip:
     faults = tuple((float(start), float(end)) for start, end in row["faults_s"])
-    return Clip(**{**row, "path": data / row["path"], "faults_s": faults})
+    sources = tuple(Source(*source) for source in row.get("sources", ()))
+    path = (cache if sources else data) / row["path"]
+    return Clip(**{**row, "path": path, "faults_s": faults, "sources": sources})

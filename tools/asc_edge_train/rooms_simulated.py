@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,7 @@ from asc_edge_train.clips import DataError
 from asc_edge_train.recipe import fingerprint
 from asc_edge_train.storage import is_stamped, load_arrays, save_arrays, stamp
 
-__all__ = ["import_pyroomacoustics", "room_responses", "simulate_rooms"]
+__all__ = ["import_pyroomacoustics", "room_responses", "simulate_places", "simulate_rooms"]
 
 # Raised when the rooms drawn change, so that old caches are made again.
 _VERSION = 1
@@ -71,6 +72,36 @@ def _simulate(pra: ModuleType, sample_rate_hz: int, seed: list[int]) -> np.ndarr
         microphones_m=microphone_m[None],
     )
     return response / np.sqrt(np.sum(response**2))
+
+
+def simulate_places(places: int, sample_rate_hz: int, seed: Sequence[int]) -> list[np.ndarray]:
+    """Responses (n,) from some places of one room, drawn at random, to one microphone in it.
+
+    Their delays and levels to each other are those of the room.
+
+    Raises
+    ------
+    DataError
+        When pyroomacoustics isn't installed.
+    """
+    rng = np.random.default_rng(seed)
+    size_m, rt60_s = rng.uniform(_SMALLEST_M, _LARGEST_M), rng.uniform(*_RT60_S)
+    _, microphone_m = _places(size_m, rng)
+    low, high = np.full(3, _FROM_WALL_M), size_m - _FROM_WALL_M
+    sources: list[np.ndarray] = []
+    while len(sources) < places:
+        source_m = rng.uniform(low, high)
+        if np.linalg.norm(source_m - microphone_m) >= _APART_M:
+            sources.append(source_m)
+    # Sound takes the same way back, and one source with many microphones is much less to compute.
+    return room_responses(
+        import_pyroomacoustics(),
+        sample_rate_hz,
+        size_m=size_m,
+        rt60_s=rt60_s,
+        source_m=microphone_m,
+        microphones_m=np.stack(sources),
+    )
 
 
 def room_responses(

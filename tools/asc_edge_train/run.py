@@ -23,6 +23,7 @@ from asc_edge_train.networks import NetworkTask, Taught, clip_classes, load_hist
 from asc_edge_train.parallel import Parallel
 from asc_edge_train.ranks import ALONE, Ranks
 from asc_edge_train.recipe import MemberConfig, Recipe
+from asc_edge_train.scenes import SceneStore
 from asc_edge_train.splits import split_recipe
 from asc_edge_train.storage import write_json
 from asc_edge_train.teaching import Teacher, lesson_count, make_targets
@@ -136,17 +137,21 @@ def train_networks(recipe: Recipe, options: RunOptions) -> Run:
     def lacking(corpus: str, why: str, count: int) -> None:
         left_out[corpus] = f"{count} clips: {why}"
 
-    clips = build_table(recipe, options.data, lacking)
+    scenes = SceneStore(options.cache_folder, seed)
+    clips = build_table(recipe, options.data, lacking, scenes)
     recipe, clips, alone = split_recipe(recipe, clips)
     left_out |= alone
     recipe = replace(recipe, labels=table_labels(recipe, clips))
     ranks = options.ranks
     if ranks.first:
         write_json(options.out / RECIPE_NAME, {**recipe_values(recipe), "seed": seed})
-        write_json(options.out / TABLE_NAME, [_row(clip, options.data) for clip in clips])
+        write_json(options.out / TABLE_NAME, [_row(clip, options) for clip in clips])
     else:
         ranks.wait()  # until the first has made the caches
     quiet = options.quiet or not ranks.first
+    count = sum(bool(clip.sources) for clip in clips)
+    with progress_bar(count, "scenes", "scene", quiet or not count) as bar:
+        scenes.render(clips, parallel=options.parallel, progress=bar.update)
     with progress_bar(len(clips), "clips", "clip", quiet) as bar:
         content = clip_keys(clips, options.cache_folder / "content.json", bar.update)
     front_ends = {member.front_end for member in recipe.members if member.trained}
@@ -321,9 +326,9 @@ def recipe_values(recipe: Recipe) -> dict[str, Any]:
     return values
 
 
-def _row(clip: Clip, data: Path) -> dict[str, Any]:
+def _row(clip: Clip, options: RunOptions) -> dict[str, Any]:
     row = asdict(clip)
-    row["path"] = clip.path.relative_to(data).as_posix()
+    row["path"] = clip.path.relative_to(options.cache_folder if clip.sources else options.data).as_posix()
     return row
 
 

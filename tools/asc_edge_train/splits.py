@@ -14,7 +14,7 @@ import numpy as np
 
 from asc_edge_train.clips import Clip, DataError, assign_folds
 from asc_edge_train.figures import METRICS, bootstrap_interval, clip_score
-from asc_edge_train.recipe import Mapping, Recipe
+from asc_edge_train.recipe import Mapping, Recipe, ScenesConfig
 
 __all__ = ["SPLITS", "Split", "held_out_figures", "make_split", "pooled_figures", "split_recipe"]
 
@@ -131,12 +131,14 @@ def split_recipe(recipe: Recipe, clips: list[Clip]) -> tuple[Recipe, list[Clip],
     kept = [replace(clip, fold=used.index(fold) + 1 if fold else 0) for clip, fold in pairs]
     held_out = [split.names[fold - 1] for fold in used]
     names = ", ".join(f"{number} {name}" for number, name in enumerate(held_out, start=1))
-    labels = tuple(label for label in recipe.labels if label not in alone)
+    # Scenes are made of several corpora's pieces: such a table has none, nor labels of scenes alone.
+    labels = tuple(label for label in recipe.labels if label in where and label not in alone)
     return (
         replace(
             recipe,
             labels=labels,
             mappings={layout: _without(mapping, alone) for layout, mapping in recipe.mappings.items()},
+            scenes=ScenesConfig(),
             folds=len(used),
             ship="",
             protocol=f"one {recipe.split} held out at a time, as folds: {names}; posteriors and decision "

@@ -1,7 +1,7 @@
 """Sets that share one ``manifest.csv`` in the folder above them: one row per file, with source and licence.
 
 ``folder`` is the set; the manifest is ``folder/../manifest.csv`` with the columns ``set``, ``filename``,
-``source`` and ``licence``. The class of a clip is the name of its set.
+``source`` and ``licence``. The class of a clip is the name of its set, or of its source file.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import re
 from pathlib import Path
 
 from asc_edge_train.clips import Clip, Corpus
-from asc_edge_train.datasets.lists import ListedFiles, read_list
+from asc_edge_train.datasets.lists import ListedFiles, choose, read_list
 
 __all__ = ["load_manifest"]
 
 _PIECE = re.compile(r"(.+)_\d+")
 
 
-def load_manifest(folder: Path, *, missing: str = "error") -> Corpus:
+def load_manifest(folder: Path, *, missing: str = "error", classes: str = "set") -> Corpus:
     """Clips of one set, without folds; the group is the source file, or the person where the note says.
 
-    ``missing="skip"`` leaves listed files out that aren't there, and counts them.
+    ``missing="skip"`` leaves listed files out that aren't there, and counts them. ``classes="source"`` makes
+    a class of every source file: sets of several kinds of sounds.
     """
+    choose("classes", classes, ("set", "source"))
     files = ListedFiles(missing)
     list_path = folder.parent / "manifest.csv"
     clips = []
@@ -32,13 +34,13 @@ def load_manifest(folder: Path, *, missing: str = "error") -> Corpus:
         if path is None:
             continue
         stem = Path(row["filename"]).stem
-        note = row.get("note") or ""
+        source = _source(stem, row.get("note") or "")
         clips.append(
             Clip(
                 path=path,
                 clip_id=f"{folder.name}/{stem}",
-                fine=folder.name,
-                group=f"{folder.name}:{_source(stem, note)}",
+                fine=source if classes == "source" else folder.name,
+                group=f"{folder.name}:{source}",
                 corpus=folder.name,
                 licence=row["licence"],
                 attribution=row["source"],

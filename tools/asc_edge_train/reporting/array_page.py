@@ -76,7 +76,7 @@ def array_blocks(result: Result, command: str) -> list[Block]:
             _bad(result),
             Text(
                 "Change against the same scenes with a healthy array, in points. The vote is lost where the "
-                "array's health saw the fault within the clip; noise of a channel's own is seen at the first decision."
+                "array's health saw the fault in the clip; noise of its own is seen at the first decision."
             ),
         ]
     for title, key in (("Distance", "by_distance"), ("Reverberation time", "by_rt60")):
