@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from asc_edge.errors import ConfigError
@@ -177,62 +176,6 @@ member = "student"
 name = "labels alone"
 teaching = { weight = 0.001 }
 """
-
-
-# Catches: components of clips that the student must not hear; rows of those that it could learn from; hints
-# that depend on the scale of an embedding's column.
-def test_hints_are_principal_components_of_what_is_heard(
-    corpus: tuple[np.ndarray, np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
-    embedding, _, folds = corpus
-    assert STUDENT.teaching is not None
-    student = replace(STUDENT, teaching=replace(STUDENT.teaching, hints=1.0, hint_size=4))
-    found = targets(corpus, tmp_path, student)
-    for fold, name in ((1, "fold1"), (0, "all")):
-        heard = (folds != fold) & (folds > 0)
-        hints = found[f"{name}-hints"]
-        assert hints.shape == (39, 4)
-        assert np.isnan(hints[~heard]).all()
-        assert np.mean(hints[heard] ** 2) == pytest.approx(1.0, abs=1e-5)
-        oracle = PCA(4).fit_transform(StandardScaler().fit_transform(embedding[heard]))
-        agreement = [np.corrcoef(hints[heard][:, k], oracle[:, k])[0, 1] for k in range(4)]
-        assert np.abs(agreement) == pytest.approx(np.ones(4), abs=0.02)
-        powers = np.mean(hints[heard] ** 2, axis=0)
-        expected = oracle.std(axis=0)
-        np.testing.assert_allclose(powers / powers[0], expected / expected[0], rtol=0.02)
-
-
-# Catches: hints that no gradient comes from; a network that keeps their outputs, or whose answers they move.
-def test_a_student_learns_its_hints_and_answers_without_them() -> None:
-    rng = np.random.default_rng(0)
-    classes = np.arange(24) % 2
-    frames = rng.normal(-30.0, 3.0, (1, 24, 16, 12)).astype(np.float32)
-    pitch = np.arange(24) // 2 % 3  # which of three pitches is heard, whatever the class
-    for clip in range(24):
-        frames[0, clip, 5 * pitch[clip] : 5 * pitch[clip] + 4] += 20.0
-    hints = np.eye(3, dtype=np.float32)[pitch]
-    assert STUDENT.teaching is not None
-    errors = {}
-    for weight in (0.0, 5.0):
-        student = replace(STUDENT, teaching=replace(STUDENT.teaching, hints=weight))
-        taught = np.eye(2, dtype=np.float32)[classes]
-        training = TrainingSet(frames, np.arange(24), classes, 2, taught=taught, hints=hints)
-        network = fit_network(student, training, [1]).network
-        assert infer(network, frames[0], -60.0, "posterior").shape == (24, 2)
-        embedding = infer(network, frames[0], -60.0, "embedding_svm")
-        answers = LinearRegression().fit(embedding, hints).predict(embedding)
-        errors[weight] = np.mean((answers - hints) ** 2)
-    assert errors[5.0] < errors[0.0] / 2
-
-
-# Catches: pairs of one class looked for among the hints.
-def test_hints_don_t_go_with_between_class_mixing(tmp_path: Path) -> None:
-    path = tmp_path / "school.toml"
-    teaching = 'teaching = { members = ["frozen"], hints = 1.0 }'
-    hinted = RECIPE.replace('teaching = { members = ["trained", "frozen"] }', teaching)
-    path.write_text(hinted.replace("batch = 12", "batch = 12\nmixing = 0.5"))
-    with pytest.raises(ConfigError, match="hints don't go with mixing_kind between_class"):
-        load_recipe(str(path))
 
 
 # Catches: students that are trained before their teachers, again at each run, or not again when a teacher

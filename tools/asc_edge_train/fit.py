@@ -18,7 +18,6 @@ from asc_edge_train.augment import augment_frames, augment_pictures, draw_epoch
 from asc_edge_train.crossval import metric_score
 from asc_edge_train.features import network_input
 from asc_edge_train.fit_state import FitState
-from asc_edge_train.hints import without_hints
 from asc_edge_train.models import build_network
 from asc_edge_train.recipe import MemberConfig
 from asc_edge_train.schedule import learning_rate
@@ -53,8 +52,6 @@ class TrainingSet:
         Folder of published weights that a network may start from.
     taught : ndarray of shape (clips, classes), optional
         Posteriors of a student's teachers.
-    hints : ndarray of shape (clips, hints), optional
-        Beside them; see `asc_edge_train.hints`.
     """
 
     frames_db: np.ndarray
@@ -64,12 +61,6 @@ class TrainingSet:
     validation_rows: np.ndarray | None = None
     weights_root: Path | None = None
     taught: np.ndarray | None = None
-    hints: np.ndarray | None = None
-
-    @property
-    def outputs(self) -> int:
-        """Outputs of the network while it is trained: classes and hints."""
-        return self.class_count + (0 if self.hints is None else self.hints.shape[1])
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ def fit_network(
     network = build_network(
         member.network,
         training.frames_db.shape[2],
-        training.outputs,
+        training.class_count,
         weights_folder=training.weights_root,
     )
     # Channels last: twice as fast on one core.
@@ -148,8 +139,7 @@ def fit_network(
             on_epoch(state.history[-1])
             if epoch + 1 == stop_after:
                 break
-    answering = without_hints(state.answering, training.class_count)
-    return FitResult(answering.eval().cpu(), state.history)
+    return FitResult(state.answering.eval().cpu(), state.history)
 
 
 @torch.inference_mode()
@@ -239,23 +229,13 @@ def _train_epoch(
         picture, target = _make_batch(member, training, rows, rng)
         with precision.autocast():
             logits = state.network(picture.to(precision.device))
-        loss = _loss(logits.float(), target.to(precision.device), member, training.class_count)
+        # Against soft targets the cross-entropy is the KL divergence plus a constant.
+        loss = nn.functional.cross_entropy(
+            logits.float(), target.to(precision.device), label_smoothing=config.label_smoothing
+        )
         state.step(loss, config.clip_norm)
         total += float(loss.detach()) / batches
     return total, rate
-
-
-def _loss(outputs: torch.Tensor, target: torch.Tensor, member: MemberConfig, classes: int) -> torch.Tensor:
-    """Of outputs and targets (batch, classes and hints)."""
-    # Against soft targets the cross-entropy is the KL divergence plus a constant.
-    loss = nn.functional.cross_entropy(
-        outputs[:, :classes], target[:, :classes], label_smoothing=member.training.label_smoothing
-    )
-    if outputs.shape[1] > classes:
-        assert member.teaching is not None
-        missed = nn.functional.mse_loss(outputs[:, classes:], target[:, classes:])
-        loss = loss + member.teaching.hints * missed
-    return loss
 
 
 def _draw_rows(training: TrainingSet, config: TrainingConfig, rng: np.random.Generator) -> np.ndarray:
@@ -290,9 +270,6 @@ def _validate(member: MemberConfig, network: nn.Module, training: TrainingSet) -
             for start in range(0, len(rows), _BATCH)
         ]
     )
-    # Hints are outputs too, for as long as the network is trained.
-    posteriors = posteriors[:, : training.class_count]
-    posteriors = posteriors / posteriors.sum(axis=1, keepdims=True)
     predicted = posteriors.argmax(axis=1)
     own = np.maximum(posteriors[np.arange(len(truth)), truth], _LEAST_POSTERIOR)
     return {
@@ -311,9 +288,6 @@ def _make_batch(
     if training.taught is not None and member.teaching is not None:
         share = np.float32(member.teaching.weight)
         target = (1 - share) * target + share * training.taught[rows]
-    if training.hints is not None:
-        # Side by side: what is mixed of two clips is mixed of their hints, in the same ratio.
-        target = np.concatenate([target, training.hints[rows]], axis=1)
     frames, target = augment_frames(frames, target, member.training, rng)
     picture = network_input(frames, member.floor_db, member.fed)
     # What a masked cell is: nothing heard. In levels 0 is as loud as can be.

@@ -32,7 +32,6 @@ __all__ = [
     "class_names",
     "clip_classes",
     "fold_name",
-    "hints_name",
     "load_answers",
     "load_history",
     "load_network",
@@ -53,7 +52,7 @@ class Taught:
     ----------
     path : Path
         Arrays (clips, classes) by `fold_name`; NaN for clips that the student must
-        not learn from. And, by `hints_name`, arrays (clips, hints) where it is given hints.
+        not learn from.
     key : str
         What they depend on.
     """
@@ -162,11 +161,6 @@ def fold_name(fold: int) -> str:
     return "all" if fold == ALL_FOLDS else f"fold{fold}"
 
 
-def hints_name(fold: int) -> str:
-    """How files name the hints of the network that doesn't hear a fold, or hears all."""
-    return f"{fold_name(fold)}-hints"
-
-
 def class_names(recipe: Recipe, member: MemberConfig, clips: list[Clip]) -> list[str]:
     """Classes of a member's network: the labels, or the corpora's fine classes."""
     return list(recipe.labels) if member.target == "label" else sorted({clip.fine for clip in clips})
@@ -211,8 +205,7 @@ def network_tasks(
                     depends = (frames.key, _what(chosen), task_seed, names, classes.tolist(), folds.tolist())
                     if lessons is not None:
                         assert member.teaching is not None
-                        hinted = ("hints", member.teaching.hints) if member.teaching.hints else ()
-                        depends = (*depends, lessons.key, member.teaching.weight, *hinted)
+                        depends = (*depends, lessons.key, member.teaching.weight)
                     tasks.append(
                         NetworkTask(
                             member=chosen,
@@ -254,7 +247,6 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
     frames = open_features(task.features)
     assert task.member.training is not None
     views = len(frames) if task.member.training.variants else task.features.plain_views
-    lessons = {} if task.taught is None else load_arrays(task.taught)
     training = TrainingSet(
         frames[:views],
         task.rows,
@@ -262,8 +254,7 @@ def train_task(task: NetworkTask, progress: Callable[[int], None] = lambda epoch
         task.class_count,
         task.held_out,
         weights_root=task.weights,
-        taught=lessons.get(fold_name(task.fold)),
-        hints=lessons.get(hints_name(task.fold)),
+        taught=None if task.taught is None else load_arrays(task.taught)[fold_name(task.fold)],
     )
     # The key in its name: a checkpoint of another recipe is never resumed.
     checkpoint = task.output / f"{task.name}-{task.key[:16]}.checkpoint"

@@ -160,17 +160,6 @@ def _check_teaching(recipe: Recipe, student: MemberConfig) -> None:
                 f"{where}: {name!r} can't teach: a trained teacher is one network that answers in posteriors "
                 "of the student's classes"
             )
-    if teaching.hints < 0.0 or teaching.hint_size < 1:
-        raise ConfigError(f"{where}: hints must be 0 or more, and hint_size 1 or more")
-    training = student.training
-    if (
-        teaching.hints
-        and training is not None
-        and training.mixing
-        and training.mixing_kind == "between_class"
-    ):
-        # It looks for pairs of one class in the targets, of which hints are a part.
-        raise ConfigError(f"{where}: hints don't go with mixing_kind between_class: take power or mixup")
     if not 0.0 <= teaching.weight <= 1.0 or teaching.temperature <= 0.0 or teaching.c <= 0.0:
         raise ConfigError(f"{where}: weight lies in 0 to 1, temperature and c are above 0")
 

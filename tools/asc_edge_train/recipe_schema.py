@@ -119,19 +119,12 @@ class TeachingConfig:
         Above 1, what the teachers hold for unlikely counts for more.
     c : float
         Of the logistic regression that makes posteriors of a frozen teacher's embedding.
-    hints : float
-        What the squared error of the hints weighs beside the cross-entropy; 0 for no hints. See
-        `asc_edge_train.hints`.
-    hint_size : int
-        Principal components of each frozen teacher's embedding.
     """
 
     members: list[str]
     weight: float = 0.7
     temperature: float = 2.0
     c: float = 0.01
-    hints: float = 0.0
-    hint_size: int = 160
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from asc_edge_train.hints import hint_targets
-from asc_edge_train.networks import ALL_FOLDS, NetworkTask, Taught, fold_name, hints_name, load_answers
+from asc_edge_train.networks import ALL_FOLDS, NetworkTask, Taught, fold_name, load_answers
 from asc_edge_train.parallel import SERIAL, Parallel
 from asc_edge_train.recipe import MemberConfig, TeachingConfig, fingerprint
 from asc_edge_train.storage import is_stamped, save_arrays, stamp, stamped_key
@@ -65,8 +64,7 @@ def make_targets(
 
     A trained teacher's are those of its network for the student's fold, and for the student that hears all
     folds, out of fold. A frozen teacher's are those of a logistic regression on its embedding, which has
-    heard neither the student's fold nor the clip's own. Several teachers' are averaged. Where the student is
-    to be given hints, they stand beside them.
+    heard neither the student's fold nor the clip's own. Several teachers' are averaged.
 
     Parameters
     ----------
@@ -82,10 +80,7 @@ def make_targets(
     config = member.teaching
     assert config is not None
     sources = [teacher.key or [task.key for task in teacher.tasks] for teacher in teachers.values()]
-    hinted = ("hints", config.hint_size) if config.hints else ()
-    key = fingerprint(
-        _VERSION, sources, config.temperature, config.c, classes.tolist(), folds.tolist(), *hinted
-    )
+    key = fingerprint(_VERSION, sources, config.temperature, config.c, classes.tolist(), folds.tolist())
     path = _path(folder, member)
     if not is_stamped(path, key):
         held_out = [*sorted(set(folds.tolist()) - {0}), ALL_FOLDS]
@@ -101,11 +96,6 @@ def make_targets(
             fold_name(fold): _softened(answers[number * count : (number + 1) * count], config.temperature)
             for number, fold in enumerate(held_out)
         }
-        frozen = [teacher.embedding for teacher in teachers.values() if teacher.embedding is not None]
-        if config.hints and frozen:
-            for fold in held_out:
-                heard = (folds != fold) & (folds > 0)
-                arrays[hints_name(fold)] = hint_targets(frozen, heard, config.hint_size)
         save_arrays(path, **arrays)
         stamp(path, key)
     else:
