@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from sklearn.metrics import f1_score
 
 from asc_edge.bundle import Bundle
 from asc_edge.errors import UsageError
@@ -243,7 +244,7 @@ def answered(
 ) -> Answered:
     row = {
         "scene": f"s{number}", "group": f"g{number}", "array": "linear4", "channels": "4", "fault": fault,
-        "distance_m": "1.0" if number % 2 else "4.0", "rt60_s": "0.3",
+        "distance_m": "1.0" if number % 2 else "4.0", "rt60_s": "0.3", "fault_channel": str(number % 4),
     }  # fmt: skip
     return Answered(row, truth, together, single, excluded=fault == "dead")
 
@@ -259,8 +260,8 @@ def test_tables_of_known_answers() -> None:
         half = wrong if number % 4 < 2 else truth
         third = wrong if number % 5 == 0 else truth
         made.append(answered(number, truth, truth, (half, half, third, half)))
-        made.append(answered(number, truth, truth, (), "dead"))
-        made.append(answered(number, truth, wrong if number % 10 == 0 else truth, (), "noisy"))
+        made.append(answered(number, truth, truth, (wrong,), "dead"))
+        made.append(answered(number, truth, wrong if number % 10 == 0 else truth, (third,), "noisy"))
     table = array_tables(made, 2)["by_array"][FOUR]
     assert table["together"]["macro_f1"] == 1.0
     assert table["best_single"] == 2
@@ -268,6 +269,13 @@ def test_tables_of_known_answers() -> None:
     assert table["gain_over_best"]["interval"][0] > 0
     assert table["faults"]["dead"]["change"]["difference"] == 0.0
     assert table["faults"]["noisy"]["change"]["difference"] < -0.05
+    # Where channel 2 is the dead one (every fourth scene) it is wrong as well; as a noisy one it is as it was.
+    expected = np.array([n % 2 if n % 5 and n % 4 != 2 else 1 - n % 2 for n in range(40)])
+    score = f1_score(np.arange(40) % 2, expected, average="macro")
+    dead, noisy = table["faults"]["dead"], table["faults"]["noisy"]
+    assert dead["best_single"]["macro_f1"] == pytest.approx(score)
+    assert dead["gain_over_best"]["difference"] == pytest.approx(1.0 - score)
+    assert noisy["best_single"]["macro_f1"] == table["single"][2]["macro_f1"]
     near, far = array_tables(made, 2)["by_distance"]
     assert (near["name"], far["name"]) == ("up to 1.25 m", "over 2.5 m")
     assert near["scenes"] == far["scenes"] == 20

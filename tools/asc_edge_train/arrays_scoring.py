@@ -131,7 +131,7 @@ def answer_set(
     parallel: Parallel = SERIAL,
     quiet: bool = False,
 ) -> list[Answered]:
-    """What a fold's bundle says to each recording: with all channels, and to healthy ones with each alone."""
+    """What a fold's bundle says to each recording: with all channels, and with each alone."""
     pieces: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in rows:
         pieces[int(row["fold"]), int(row["channels"])].append(row)
@@ -172,13 +172,13 @@ class _Answer:
                 f"{self.folder / row['filename']}: isn't what {LIST_NAME} says; make the set again"
             )
         together = classify_clip(array, samples)
-        single: tuple[int, ...] = ()
-        if row["fault"] == "none":
-            single = tuple(
-                self._number(classify_clip(alone, np.ascontiguousarray(samples[:, [channel]])).top)
-                for channel in range(samples.shape[1])
-            )
         bad = int(row["fault_channel"])
+        # Beside a bad channel the others are what they are in the healthy array.
+        listened = range(samples.shape[1]) if row["fault"] == "none" else [bad]
+        single = tuple(
+            self._number(classify_clip(alone, np.ascontiguousarray(samples[:, [channel]])).top)
+            for channel in listened
+        )
         return Answered(
             row=row,
             truth=self.labels.index(row["label"]),

@@ -32,7 +32,7 @@ class Answered:
     together : int
         Of all channels.
     single : tuple of int
-        Of each channel alone; only of healthy arrays.
+        Of each channel alone; where one is bad, of that one only.
     excluded : bool
         Whether the bad channel had lost its vote.
     """
@@ -74,8 +74,8 @@ def _array(answered: Sequence[Answered], classes: int) -> dict[str, Any]:
     truth, groups = _truth(healthy), _groups(healthy)
     together = np.array([one.together for one in healthy])
     single = np.array([one.single for one in healthy])
-    scores = [clip_score(truth, single[:, channel], classes, _METRIC) for channel in range(channels)]
-    best = int(np.argmax(scores))
+    scores = _scores(truth, single, classes)
+    best = _best(truth, single, classes)
     gain = paired_difference(truth, single[:, best], together, groups, classes, metric=_METRIC)
     return {
         "scenes": len(healthy),
@@ -101,12 +101,33 @@ def _faults(answered: Sequence[Answered], classes: int) -> dict[str, Any]:
         faulty = np.array([one.together for one in twins])
         whole = np.array([healthy[one.row["scene"]].together for one in twins])
         change = paired_difference(truth, whole, faulty, groups, classes, metric=_METRIC)
+        single = np.array([_alone(one, healthy[one.row["scene"]]) for one in twins])
+        best = _best(truth, single, classes)
+        gain = paired_difference(truth, single[:, best], faulty, groups, classes, metric=_METRIC)
         found[fault] = {
             **_figure(truth, faulty, groups, classes),
             "change": _difference(change),
+            "best_single": _figure(truth, single[:, best], groups, classes),
+            "gain_over_best": _difference(gain),
             "lost_vote": float(np.mean([one.excluded for one in twins])),
         }
     return found
+
+
+def _alone(faulty: Answered, healthy: Answered) -> list[int]:
+    """Answers of each channel alone where one is bad."""
+    answers = list(healthy.single)
+    answers[int(faulty.row["fault_channel"])] = faulty.single[0]
+    return answers
+
+
+def _scores(truth: np.ndarray, single: np.ndarray, classes: int) -> list[float]:
+    return [clip_score(truth, answers, classes, _METRIC) for answers in single.T]
+
+
+def _best(truth: np.ndarray, single: np.ndarray, classes: int) -> int:
+    """The channel that did best on this very set."""
+    return int(np.argmax(_scores(truth, single, classes)))
 
 
 def _strata(
