@@ -269,7 +269,7 @@ def test_tables_of_known_answers() -> None:
     assert table["gain_over_best"]["interval"][0] > 0
     assert table["faults"]["dead"]["change"]["difference"] == 0.0
     assert table["faults"]["noisy"]["change"]["difference"] < -0.05
-    # Where channel 2 is the dead one (every fourth scene) it is wrong as well; as a noisy one it is as it was.
+    # Where channel 2 is the dead one (every fourth scene) it is wrong; as a noisy one it is as it was.
     expected = np.array([n % 2 if n % 5 and n % 4 != 2 else 1 - n % 2 for n in range(40)])
     score = f1_score(np.arange(40) % 2, expected, average="macro")
     dead, noisy = table["faults"]["dead"], table["faults"]["noisy"]
