@@ -17,7 +17,8 @@ from asc_edge_train.fusing import FusedScores
 from asc_edge_train.members import MemberScores
 from asc_edge_train.recipe import Recipe
 from asc_edge_train.run import Run
-from asc_edge_train.splits import held_out_figures
+from asc_edge_train.scenes import CORPUS as SCENES
+from asc_edge_train.splits import held_out_figures, pooled_figures
 from asc_edge_train.svm import class_scores
 
 __all__ = ["PREDICTIONS_NAME", "build_report", "system_scores", "write_predictions"]
@@ -130,6 +131,12 @@ def _figures(run: Run, scores: np.ndarray) -> dict[str, Any]:
         figures["evaluation"] = {
             name: _table(run, scores, rows, fold_average=False) for name, rows in chosen.items()
         }
+    scenes = np.array([clip.corpus == SCENES for clip in clips])
+    if scenes.any():
+        recorded = (part == "development") & ~scenes
+        truth = np.array([recipe.labels.index(clip.label) for clip in clips])
+        groups = np.unique([clip.group for clip in clips], return_inverse=True)[1]
+        figures["recorded"] = pooled_figures(truth, answers(scores), groups, recorded, recipe.labels)
     return figures
 
 

@@ -195,8 +195,7 @@ def held_out_figures(
 def pooled_figures(
     truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray, rows: np.ndarray, labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Figures over all clips (``rows``) that could be right, each answered while its own unit was held "
-    "out."""
+    """Figures over all clips (``rows``) that could be right, over the labels that they have."""
     scored = np.unique(truth[rows])
     figures = _figures(truth[rows], predicted[rows], groups[rows], scored, labels)
     return {"clips": int(rows.sum()), "impossible": int((~rows).sum()), **figures}

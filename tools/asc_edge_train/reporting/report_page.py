@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from asc_edge_train.figures import answers, group_numbers, paired_difference
 from asc_edge_train.reporting.calibration_page import calibration_blocks
 from asc_edge_train.reporting.charts import (
@@ -43,6 +41,7 @@ from asc_edge_train.reporting.facts import (
     with_interval,
 )
 from asc_edge_train.reporting.learning import History, history_chart
+from asc_edge_train.reporting.subsets import fold_blocks, recorded_blocks
 
 __all__ = ["SMOKE", "report_blocks"]
 
@@ -55,7 +54,7 @@ def report_blocks(
 ) -> list[Block]:
     """All blocks of a report's page; the report must be complete (`facts.complete_report`)."""
     blocks: list[Block] = [*_head(report), *_systems(report)]
-    blocks += _folds(report)
+    blocks += fold_blocks(report) + recorded_blocks(report)
     if predictions is not None:
         blocks += _differences(report, predictions)
     blocks += _classes(report)
@@ -139,22 +138,6 @@ def _interval_note(report: Mapping[str, Any]) -> str:
     if report.get("reference"):
         note += " The paper's figures are as printed there; a dash is a figure that isn't known."
     return note
-
-
-def _folds(report: Mapping[str, Any]) -> list[Block]:
-    metric = report["metric"]
-    systems = [one for one in ordered_systems(report) if (one.get("development") or {}).get("per_fold")]
-    if not systems:
-        return []
-    folds = list(systems[0]["development"]["per_fold"])
-    rows = []
-    for system in systems:
-        values = [system["development"]["per_fold"].get(fold, {}).get(metric) for fold in folds]
-        mean = float(np.mean([value for value in values if value is not None]))
-        rows.append([title_of(system), *map(percent, values), percent(mean)])
-    header = ["system", *(f"fold {fold}" for fold in folds), "mean"]
-    title = Heading(2, f"Development by fold: {METRIC_NAMES[metric]} %")
-    return [title, Table(header, rows, strong=frozenset({0}))]
 
 
 def _differences(report: Mapping[str, Any], predictions: Arrays) -> list[Block]:
