@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ CORPORA: list[tuple[str, Callable[[Path], object], int, int, int, set[str]]] = [
 
 
 def test_every_recipe_is_run_here_or_elsewhere() -> None:
-    assert {corpus[0] for corpus in CORPORA} | {"home", "home-small", "esc10"} == set(recipe_names())
+    homes = {"home", "home-small", "home-mn04", "home-by-corpus", "home-by-recordist"}
+    assert {corpus[0] for corpus in CORPORA} | homes | {"esc10"} == set(recipe_names())
 
 
 # Catches: a recipe that names a folder, fold, front end or network that its corpus doesn't have.
@@ -82,6 +84,31 @@ def test_a_single_student_ships_and_is_ablated(home_data: Path, tmp_path: Path) 
     assert main(["ablate", *line, "--out", str(tmp_path / "all"), *common, "--only", "labels alone"]) == 0
     rows = (tmp_path / "all" / "ablation.md").read_text().splitlines()
     assert sum("as-it-is" in row or "labels-alone" in row for row in rows[:4]) == 2
+
+
+# Catches: a relative of the home recipe whose networks would have to be trained again, or that ships without
+# the network it is named for.
+def test_home_with_mn04(home_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, wide = load_recipe("home"), load_recipe("home-mn04")
+    assert wide.members == home.members
+    assert (wide.scenes, wide.room_variants, wide.seed) == (home.scenes, home.room_variants, home.seed)
+    (shipped,) = (fusion for fusion in wide.fusions if fusion.name == wide.ship)
+    assert set(shipped.members) == {"mn04", "stream", "stream_svm"}
+    line = ["run", "home-mn04", "--data", str(home_data), "--weights", str(tmp_path), "--out", str(tmp_path)]
+    assert main([*line, "--smoke", "--quiet"]) != 0
+    assert "mn04" in capsys.readouterr().err
+
+
+# Catches: a relative of the home recipe that measures something else than its networks.
+@pytest.mark.parametrize("by", ["corpus", "recordist"])
+def test_home_with_others_held_out(by: str) -> None:
+    home, held_out = load_recipe("home"), load_recipe(f"home-by-{by}")
+    assert held_out.split == by
+    for own, other in zip(home.members, held_out.members, strict=True):
+        assert (own.name, own.network, own.teaching) == (other.name, other.network, other.teaching)
+        if own.training is not None:
+            half = replace(own.training, epochs=own.training.epochs // 2, validate_every=0)
+            assert other.training == half
 
 
 # Catches: channels that are blended although each is an example of its own, or answered for by one of them.
