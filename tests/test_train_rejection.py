@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from asc_edge.cli.listen import _event_rules
 from asc_edge.config import Config, Given, load_config
@@ -25,6 +26,7 @@ from asc_edge_train.rejection import (
     rejection_table,
     shipped_threshold,
 )
+from asc_edge_train.storage import load_arrays
 from stream_system import stream_files, stream_manifest
 from train_trees import write_sound
 
@@ -201,6 +203,11 @@ def test_belief_of_a_run(smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["unknown"]["siren"]["clips"] == 3
     assert [row["unknown_clips"] for row in found["scores"]] == [3] * 4
     assert all(row["auroc_interval"] is None for row in found["scores"])  # one recording in three pieces
+    stored = load_arrays(smoke / "predictions.npz")
+    known = stored["truth"] != found["labels"].index("other")
+    score = np.delete(stored["scores:late fusion"], found["labels"].index("other"), axis=1).max(axis=1)
+    assert found["against_other"][0]["auroc"] == pytest.approx(roc_auc_score(known, score))
+    assert "## Activities against other sounds" in (out / "belief.md").read_text()
     assert "## Unknown sounds" in (out / "belief.md").read_text()
     assert main([*command, "--system", "stream_svm"]) == 2
     assert "decision values" in capsys.readouterr().err

@@ -15,13 +15,17 @@ from asc_edge_train.calibration import are_posteriors, calibration_table
 from asc_edge_train.clips import Clip
 from asc_edge_train.datasets.lists import audio_files
 from asc_edge_train.predict import Predictor
-from asc_edge_train.rejection import SCORES, choose_threshold, known_score, rejection_table
-from asc_edge_train.reporting.calibration_page import calibration_blocks, rejection_blocks
-from asc_edge_train.reporting.document import Block, Heading, Picture, Text, to_html, to_markdown
+from asc_edge_train.rejection import SCORES, activity_score, choose_threshold, known_score, rejection_table
+from asc_edge_train.reporting.calibration_page import calibration_blocks, other_blocks, rejection_blocks
+from asc_edge_train.reporting.document import Block, Heading, Picture, to_html, to_markdown
 from asc_edge_train.reporting.runs import load_run
 from asc_edge_train.storage import write_json
 
 __all__ = ["belief_text", "measure"]
+
+_OTHER = "other"
+# Of fewer clips an area under a curve says nothing.
+_LEAST_CLIPS = 20
 
 _TITLES = {
     "max_posterior": "highest posterior",
@@ -83,12 +87,15 @@ def measure(
         },
         "threshold": choose_threshold(known_score(scores)),
     }
+    if _OTHER in judge.recipe.labels:
+        result["against_other"] = _against_other(scores, truth, groups, corpus, judge.recipe.labels)
     if unknown:
         result |= _rejection(judge, scores, truth, groups, folders=unknown, weights=weights)
     title = f"What to believe of {result['recipe']} {result['version']}, {judge.system}"
     blocks: list[Block] = [Heading(1, title)]
     blocks += calibration_blocks(stored.report, stored.predictions)
-    blocks += rejection_blocks(result) if unknown else [Text("No unknown sounds were given.")]
+    blocks += other_blocks(result["against_other"]) if "against_other" in result else []
+    blocks += rejection_blocks(result) if unknown else []
     write_json(out / "belief.json", result)
     write_atomically(out / "belief.md", to_markdown(blocks).encode())
     write_atomically(out / "belief.html", to_html(blocks, title).encode())
@@ -96,6 +103,26 @@ def measure(
         if isinstance(block, Picture):
             write_atomically(out / block.file, block.png)
     return result
+
+
+def _against_other(
+    scores: np.ndarray, truth: np.ndarray, groups: np.ndarray, corpus: np.ndarray, labels: Sequence[str]
+) -> list[dict[str, Any]]:
+    """How well activities are told from sounds of none: of all corpora, and of each that has enough."""
+    other = labels.index(_OTHER)
+    known, score = truth != other, activity_score(scores, other)
+    strangers = [("all", ~known)]
+    strangers += [(str(name), ~known & (corpus == name)) for name in np.unique(corpus)]
+    return [
+        {
+            "corpus": name,
+            **rejection_table(
+                score[known], score[rows], known_groups=groups[known], unknown_groups=groups[rows]
+            ),
+        }
+        for name, rows in strangers
+        if rows.sum() >= _LEAST_CLIPS
+    ]
 
 
 def _rejection(
@@ -120,13 +147,13 @@ def _rejection(
             unknown_groups=strange_groups,
         )
         tables.append({"score": score, "title": _TITLES[score], **table})
-    if "other" in labels:
+    if _OTHER in labels:
         # What is answered with "other" is no activity either: are activities told from unknown sounds?
-        other = labels.index("other")
+        other = labels.index(_OTHER)
         activity = truth != other
         table = rejection_table(
-            np.delete(scores, other, axis=1).max(axis=1)[activity],
-            np.delete(strange, other, axis=1).max(axis=1),
+            activity_score(scores, other)[activity],
+            activity_score(strange, other),
             known_groups=groups[activity],
             unknown_groups=strange_groups,
         )
@@ -181,6 +208,13 @@ def belief_text(result: dict[str, Any]) -> list[str]:
             f"equal width {100 * table['ece_equal_width']:.1f} %   "
             f"every label the same {100 * table['ece_balanced']:.1f} %   "
             f"confidence {100 * table['confidence']:.1f} %, right {100 * table['accuracy']:.1f} %"
+        )
+    for row in result.get("against_other", ()):
+        low, high = row["auroc_interval"] or (float("nan"), float("nan"))
+        lines.append(
+            f"  activities against other, {row['corpus']:<20} AUROC {100 * row['auroc']:.1f} % "
+            f"({100 * low:.1f}–{100 * high:.1f})   {100 * row['fpr_at_95_recall']:.1f} % of "
+            f"{row['unknown_clips']} pass at 95 % recall of {row['known_clips']}"
         )
     lines.append(f"unknown_below at 95 % recall: {result['threshold']:.4f}")
     for row in result.get("scores", ()):

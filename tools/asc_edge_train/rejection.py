@@ -14,6 +14,7 @@ from asc_edge_train.figures import group_numbers
 __all__ = [
     "KNOWN_RECALL",
     "SCORES",
+    "activity_score",
     "choose_threshold",
     "energy",
     "known_score",
@@ -47,6 +48,11 @@ def known_score(posteriors: np.ndarray, score: str = "max_posterior") -> np.ndar
     if score == "negative_entropy":
         return np.asarray(np.sum(filled * np.log(filled), axis=1))
     raise ValueError(f"score {score!r}: known are {', '.join(SCORES)}")
+
+
+def activity_score(posteriors: np.ndarray, other: int) -> np.ndarray:
+    """The highest posterior of an activity, (clips,): of the labels but the one for none of them."""
+    return np.asarray(np.delete(posteriors, other, axis=1).max(axis=1))
 
 
 def energy(decision: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asc_edge_train.calibration import are_posteriors, calibration_table
@@ -23,7 +23,7 @@ from asc_edge_train.reporting.facts import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_blocks", "rejection_blocks", "reliability_chart"]
+__all__ = ["calibration_blocks", "other_blocks", "rejection_blocks", "reliability_chart"]
 
 
 def calibration_blocks(report: Mapping[str, Any], predictions: Arrays) -> list[Block]:
@@ -82,6 +82,26 @@ def calibration_blocks(report: Mapping[str, Any], predictions: Arrays) -> list[B
             )
         )
     return blocks
+
+
+def other_blocks(found: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """How well activities are told from sounds of none; ``found`` is what `belief.measure` gives."""
+    rows = [
+        [
+            row["corpus"],
+            with_interval(row["auroc"], row["auroc_interval"]),
+            percent(row["fpr_at_95_recall"]),
+            str(row["known_clips"]),
+            str(row["unknown_clips"]),
+        ]
+        for row in found
+    ]
+    header = ["other of", "AUROC %", "other that pass at 95 % recall %", "clips of activities", "of other"]
+    note = (
+        "Score: the highest posterior of an activity, out of fold. Known: all labels but `other`. "
+        "Their recordings were never heard; sounds of their kind were, as `other`."
+    )
+    return [Heading(2, "Activities against other sounds"), Table(header, rows), Text(note)]
 
 
 def rejection_blocks(found: Mapping[str, Any]) -> list[Block]:
