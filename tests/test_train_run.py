@@ -107,8 +107,9 @@ def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run, fused: 
     posteriors = stacked_posteriors(resumed)
     decisions = np.concatenate(svm_parts(fused, truth))
     order = np.concatenate([np.flatnonzero(np.array([c.fold for c in clips]) == f) for f in (1, 2, 3, 4)])
-    stacked = np.empty((len(clips), 14))
-    stacked[:, :7], stacked[order, 7:] = posteriors, decisions
+    count = len(recipe.labels)
+    stacked = np.empty((len(clips), 2 * count))
+    stacked[:, :count], stacked[order, count:] = posteriors, decisions
     svm_c = fused.fusions["late fusion"].notes["c"]
     fusion_svm = linear_svm(svm_c, "balanced", stacked.shape)
     oracle = CalibratedClassifierCV(fusion_svm, method="sigmoid", ensemble=False, cv=folds)
@@ -137,13 +138,13 @@ def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run, fused: 
         expected = oracle.predict_proba(member_outputs)[0]
         ours = [heard[0].posterior[label] for label in recipe.labels]
         np.testing.assert_allclose(ours, expected, atol=3e-5)
-        np.testing.assert_allclose(heard[0].members["stream"], member_outputs[0, :7], atol=1e-5)
-        np.testing.assert_allclose(heard[0].members["stream_svm"], member_outputs[0, 7:], atol=1e-4)
+        np.testing.assert_allclose(heard[0].members["stream"], member_outputs[0, :count], atol=1e-5)
+        np.testing.assert_allclose(heard[0].members["stream_svm"], member_outputs[0, count:], atol=1e-4)
 
 
 def stacked_posteriors(run: Run) -> np.ndarray:
     folds = np.array([clip.fold for clip in run.clips])
-    out = np.empty((len(folds), 7))
+    out = np.empty((len(folds), len(run.recipe.labels)))
     for task in run.tasks:
         if task.member.name == "stream" and task.fold:
             out[folds == task.fold] = load_answers(task)["answers"][folds == task.fold]

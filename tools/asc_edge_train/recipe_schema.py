@@ -346,7 +346,9 @@ class Recipe:
         members = tuple(_smoke_member(member, smoke) for member in kept.members)
         fusion = replace(self.fusion, c_grid=list(smoke.get("c_grid", self.fusion.c_grid[-2:])))
         limit = int(smoke.get("clips_per_class_and_fold", 3))
-        return replace(kept, members=members, fusion=fusion, clips_per_class_and_fold=limit)
+        # A simulated room takes longer than a scene.
+        scenes = replace(self.scenes, rooms=min(1, self.scenes.rooms))
+        return replace(kept, members=members, fusion=fusion, scenes=scenes, clips_per_class_and_fold=limit)
 
 
 def _without_teachers(member: MemberConfig, absent: set[str]) -> MemberConfig:
