@@ -24,7 +24,7 @@ _MAKE = """\
   asc-edge-train make-array-set arrays --data ../shared/data --clips-per-label 4 --arrays linear4 --jobs 2
   asc-edge-train evaluate runs/home/home.ascb --data arrays --fold 1     the mean of the microphones
 
-Simulated rooms need: pip install 'asc-edge[rooms]'. Interrupted, the same command goes on where it was.
+Simulated rooms need: pip install 'asc-edge[train]'. Interrupted, the same command goes on where it was.
 """
 _EVALUATE = """\
   asc-edge-train evaluate-arrays runs/home --set arrays --data ../shared/data --out docs/results

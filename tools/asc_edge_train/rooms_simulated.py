@@ -169,7 +169,7 @@ def import_pyroomacoustics() -> ModuleType:
         import pyroomacoustics
     except ImportError:
         raise DataError(
-            "simulated rooms need pyroomacoustics; install them with: pip install 'asc-edge[rooms]'"
+            "simulated rooms need pyroomacoustics; install them with: pip install 'asc-edge[train]'"
         ) from None
     module: ModuleType = pyroomacoustics
     return module

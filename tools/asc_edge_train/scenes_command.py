@@ -17,7 +17,7 @@ _EXAMPLES = """\
   asc-edge-train make-scenes --recipe home --data ../shared/data --out few --count-per-label 8 --seed 7
   asc-edge-train evaluate home --data scenes --layout folders      the folder is a data set of its own
 
-Simulated rooms need: pip install 'asc-edge[rooms]'. Interrupted, the same command goes on where it was.
+Simulated rooms need: pip install 'asc-edge[train]'. Interrupted, the same command goes on where it was.
 """
 
 
