@@ -169,7 +169,8 @@ def test_evaluate_measures_unknown_classes(
         assert main([*command, "--map", str(tmp_path / "map.toml")]) == 0
         text = capsys.readouterr().out
         assert "expected calibration error" in text
-        assert "3 clips of unknown sounds, by max_posterior: AUROC" in text
+        assert "unknown sounds, by max_posterior: AUROC" in text
+        assert "of 3 unknown pass for known" in text
         assert main([*command, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["rejection"] is None
 

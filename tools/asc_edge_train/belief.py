@@ -15,7 +15,14 @@ from asc_edge_train.calibration import are_posteriors, calibration_table
 from asc_edge_train.clips import Clip
 from asc_edge_train.datasets.lists import audio_files
 from asc_edge_train.predict import Predictor
-from asc_edge_train.rejection import SCORES, activity_score, choose_threshold, known_score, rejection_table
+from asc_edge_train.rejection import (
+    SCORES,
+    activity_score,
+    choose_threshold,
+    known_score,
+    rejection_table,
+    rejection_text,
+)
 from asc_edge_train.reporting.calibration_page import calibration_blocks, other_blocks, rejection_blocks
 from asc_edge_train.reporting.document import Block, Heading, Picture, to_html, to_markdown
 from asc_edge_train.reporting.runs import load_run
@@ -210,21 +217,10 @@ def belief_text(result: dict[str, Any]) -> list[str]:
             f"confidence {100 * table['confidence']:.1f} %, right {100 * table['accuracy']:.1f} %"
         )
     for row in result.get("against_other", ()):
-        low, high = row["auroc_interval"] or (float("nan"), float("nan"))
-        lines.append(
-            f"  activities against other, {row['corpus']:<20} AUROC {100 * row['auroc']:.1f} % "
-            f"({100 * low:.1f}–{100 * high:.1f})   {100 * row['fpr_at_95_recall']:.1f} % of "
-            f"{row['unknown_clips']} pass at 95 % recall of {row['known_clips']}"
-        )
+        lines.append(f"  {'activities against other, ' + row['corpus']:<58} {rejection_text(row)}")
     lines.append(f"unknown_below at 95 % recall: {result['threshold']:.4f}")
     for row in result.get("scores", ()):
-        interval = row["auroc_interval"]
-        within = f" ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})" if interval else ""
-        lines.append(
-            f"  {row['title']:<58} AUROC {100 * row['auroc']:.1f} %{within}   "
-            f"{100 * row['fpr_at_95_recall']:.1f} % of {row['unknown_clips']} unknown pass at 95 % recall of "
-            f"{row['known_clips']} known"
-        )
+        lines.append(f"  {row['title']:<58} {rejection_text(row)}")
     for name, row in result.get("unknown", {}).items():
         given = ", ".join(f"{label} {count}" for label, count in row["answers"].items() if count)
         lines.append(f"  {name:<20} {row['passed']} of {row['clips']} pass; answered with: {given}")

@@ -28,6 +28,7 @@ from asc_edge_train.rejection import (
     energy,
     known_score,
     rejection_table,
+    rejection_text,
     shipped_threshold,
 )
 from asc_edge_train.results import PREDICTIONS_NAME
@@ -297,13 +298,7 @@ def _belief(result: dict[str, Any]) -> list[str]:
             f"bins of equal width {100 * calibration['ece_equal_width']:.1f} %"
         )
     if rejection:
-        interval = rejection["auroc_interval"]
-        within = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
-        lines.append(
-            f"{rejection['unknown_clips']} clips of unknown sounds, by {rejection['score']}: "
-            f"AUROC {100 * rejection['auroc']:.1f} %{within}; "
-            f"{100 * rejection['fpr_at_95_recall']:.1f} % pass for known where 95 % of the known do"
-        )
+        lines.append(f"unknown sounds, by {rejection['score']}: {rejection_text(rejection)}")
         if "threshold" in rejection:
             lines.append(
                 f"at its threshold {rejection['threshold']:.3f}: {100 * rejection['recall']:.1f} % of the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = [
     "energy",
     "known_score",
     "rejection_table",
+    "rejection_text",
     "shipped_threshold",
 ]
 
@@ -128,6 +129,16 @@ def rejection_table(
             "fpr": float(np.mean(unknown >= threshold)),
         }
     return found
+
+
+def rejection_text(row: Mapping[str, Any]) -> str:
+    """The figures of `rejection_table` in words."""
+    interval = row["auroc_interval"]
+    within = f" ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})" if interval else ""
+    return (
+        f"AUROC {100 * row['auroc']:.1f} %{within}; {100 * row['fpr_at_95_recall']:.1f} % of "
+        f"{row['unknown_clips']} unknown pass for known where 95 % of {row['known_clips']} known do"
+    )
 
 
 def _area(known: np.ndarray, unknown: np.ndarray) -> float:
