@@ -72,6 +72,27 @@ def test_frozen_teachers_are_fitted_on_neither_the_clip_s_fold_nor_the_student_s
         assert np.isnan(found[name][folds == 0]).all()
 
 
+# Catches: own_clips that is ignored, or that lets the held-out fold in; lessons of the other kind read back.
+def test_teachers_may_hear_the_clip_but_not_the_student_s_fold(
+    corpus: tuple[np.ndarray, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    embedding, classes, folds = corpus
+    assert STUDENT.teaching is not None
+    student = replace(STUDENT, teaching=replace(STUDENT.teaching, own_clips=True))
+    crossed = targets(corpus, tmp_path)
+    found = targets(corpus, tmp_path, student)
+    for held_out, name in ((2, "fold2"), (0, "all")):
+        heard = (folds != held_out) & (folds > 0)
+        scaler = StandardScaler().fit(embedding[heard])
+        model = LogisticRegression(C=0.1, max_iter=1000).fit(
+            scaler.transform(embedding[heard]), classes[heard]
+        )
+        expected = model.predict_proba(scaler.transform(embedding[heard]))
+        np.testing.assert_allclose(found[name][heard], expected, atol=1e-5)
+        assert np.isnan(found[name][~heard]).all()
+        assert not np.allclose(found[name][heard], crossed[name][heard], atol=1e-3)
+
+
 # Catches: any way round for a held-out fold, or the evaluation part, into what a student is taught.
 def test_nothing_of_a_held_out_fold_reaches_its_student(
     corpus: tuple[np.ndarray, np.ndarray, np.ndarray], tmp_path: Path

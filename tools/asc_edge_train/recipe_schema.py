@@ -119,12 +119,16 @@ class TeachingConfig:
         Above 1, what the teachers hold for unlikely counts for more.
     c : float
         Of the logistic regression that makes posteriors of a frozen teacher's embedding.
+    own_clips : bool
+        Whether that regression has also heard the clip that it speaks of. What it says is then right more
+        often, and says less of what it couldn't have known. It never hears the student's held-out fold.
     """
 
     members: list[str]
     weight: float = 0.7
     temperature: float = 2.0
     c: float = 0.01
+    own_clips: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,8 @@ def make_targets(
 
     A trained teacher's are those of its network for the student's fold, and for the student that hears all
     folds, out of fold. A frozen teacher's are those of a logistic regression on its embedding, which has
-    heard neither the student's fold nor the clip's own. Several teachers' are averaged.
+    heard neither the student's fold nor, unless the recipe says ``own_clips``, the clip's own. Several
+    teachers' are averaged.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ def make_targets(
     config = member.teaching
     assert config is not None
     sources = [teacher.key or [task.key for task in teacher.tasks] for teacher in teachers.values()]
-    key = fingerprint(_VERSION, sources, config.temperature, config.c, classes.tolist(), folds.tolist())
+    how = ("own clips",) if config.own_clips else ()
+    key = fingerprint(_VERSION, sources, config.temperature, config.c, classes.tolist(), folds.tolist(), *how)
     path = _path(folder, member)
     if not is_stamped(path, key):
         held_out = [*sorted(set(folds.tolist()) - {0}), ALL_FOLDS]
@@ -128,7 +130,7 @@ def _softened(answers: Sequence[np.ndarray], temperature: float) -> np.ndarray:
 def _posteriors(piece: tuple[Teacher, TeachingConfig, np.ndarray, np.ndarray, int]) -> np.ndarray:
     teacher, config, classes, folds, fold = piece
     if teacher.embedding is not None:
-        return _cross_fitted(teacher.embedding, classes, folds, fold, config.c)
+        return _fitted(teacher.embedding, classes, folds, fold, config)
     posteriors = np.full((len(folds), classes.max() + 1), np.nan)
     if fold == ALL_FOLDS:
         for task in teacher.tasks:
@@ -141,15 +143,18 @@ def _posteriors(piece: tuple[Teacher, TeachingConfig, np.ndarray, np.ndarray, in
     return posteriors
 
 
-def _cross_fitted(
-    embedding: np.ndarray, classes: np.ndarray, folds: np.ndarray, fold: int, c: float
+def _fitted(
+    embedding: np.ndarray, classes: np.ndarray, folds: np.ndarray, fold: int, config: TeachingConfig
 ) -> np.ndarray:
-    """Posteriors of clips by regressions that heard neither the clip's fold nor the one that is held out."""
+    """Posteriors of clips by regressions that didn't hear the fold that is held out."""
     posteriors = np.full((len(folds), classes.max() + 1), np.nan)
     heard = (folds != fold) & (folds > 0)
-    for own in np.unique(folds[heard]):
-        train, test = heard & (folds != own), heard & (folds == own)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+    if config.own_clips:
+        pieces = [(heard, heard)]
+    else:  # nor the clip's own fold
+        pieces = [(heard & (folds != own), heard & (folds == own)) for own in np.unique(folds[heard])]
+    for train, test in pieces:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=config.c, max_iter=1000))
         model.fit(embedding[train], classes[train])
         # A class may lie in one fold alone: nobody then says anything about it.
         posteriors[test] = 0.0
