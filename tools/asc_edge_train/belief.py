@@ -94,8 +94,9 @@ def measure(
         },
         "threshold": choose_threshold(known_score(scores)),
     }
-    if _OTHER in judge.recipe.labels:
-        result["against_other"] = _against_other(scores, truth, groups, corpus, judge.recipe.labels)
+    labels = judge.recipe.labels
+    if _OTHER in labels and (truth == labels.index(_OTHER)).any():
+        result["against_other"] = _against_other(scores, truth, groups, corpus, labels)
     if unknown:
         result |= _rejection(judge, scores, truth, groups, folders=unknown, weights=weights)
     title = f"What to believe of {result['recipe']} {result['version']}, {judge.system}"
@@ -118,8 +119,8 @@ def _against_other(
     """How well activities are told from sounds of none: of all corpora, and of each that has enough."""
     other = labels.index(_OTHER)
     known, score = truth != other, activity_score(scores, other)
-    strangers = [("all", ~known)]
-    strangers += [(str(name), ~known & (corpus == name)) for name in np.unique(corpus)]
+    by_corpus = [(str(name), ~known & (corpus == name)) for name in np.unique(corpus)]
+    strangers = [("all", ~known), *((name, rows) for name, rows in by_corpus if rows.sum() >= _LEAST_CLIPS)]
     return [
         {
             "corpus": name,
@@ -128,7 +129,6 @@ def _against_other(
             ),
         }
         for name, rows in strangers
-        if rows.sum() >= _LEAST_CLIPS
     ]
 
 
