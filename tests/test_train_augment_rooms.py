@@ -94,5 +94,5 @@ def test_without_pyroomacoustics_it_is_said(monkeypatch: pytest.MonkeyPatch) -> 
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(DataError, match=r"asc-edge\[rooms\]"):
+    with pytest.raises(DataError, match=r"asc-edge\[train\]"):
         simulate_rooms(1, RATE, 1)
