@@ -139,7 +139,10 @@ def test_stream_equals_torch_and_scikit_learn(smoke: Path, resumed: Run, fused: 
         ours = [heard[0].posterior[label] for label in recipe.labels]
         np.testing.assert_allclose(ours, expected, atol=3e-5)
         np.testing.assert_allclose(heard[0].members["stream"], member_outputs[0, :count], atol=1e-5)
-        np.testing.assert_allclose(heard[0].members["stream_svm"], member_outputs[0, count:], atol=1e-4)
+        # The SVM's weights multiply what 32 bits leave of the embeddings: relative to the decision values.
+        np.testing.assert_allclose(
+            heard[0].members["stream_svm"], member_outputs[0, count:], rtol=2e-4, atol=1e-4
+        )
 
 
 def stacked_posteriors(run: Run) -> np.ndarray:
