@@ -281,6 +281,17 @@ def test_tables_of_known_answers() -> None:
     assert near["scenes"] == far["scenes"] == 20
 
 
+# Catches: labels that no recording has, counted as never found; answers with them that count as right.
+def test_labels_without_recordings_are_not_in_the_mean() -> None:
+    truth = np.tile([0, 2], 20)
+    answers = np.where(np.arange(40) % 7 == 0, 1, np.where(np.arange(40) % 5 == 0, 4, truth))
+    made = [answered(n, int(truth[n]), int(answers[n]), (int(answers[n]),) * 4) for n in range(40)]
+    table = array_tables(made, 4)["by_array"][FOUR]
+    expected = f1_score(truth, answers, labels=[0, 2], average="macro")
+    assert table["together"]["macro_f1"] == pytest.approx(expected)
+    assert table["gain_over_best"]["difference"] == 0.0
+
+
 # Catches: options that are found wrong only after the corpora were read, and a traceback instead of a line.
 @pytest.mark.parametrize(
     "wrong",

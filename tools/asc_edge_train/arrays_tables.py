@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,10 @@ def array_tables(answered: Sequence[Answered], classes: int) -> dict[str, Any]:
 
     Macro-F1 and differences have 95 % intervals by resampling whole recordings of the corpora, all scenes of
     one together. ``best_single`` is the channel that did best on this very set: chosen in hindsight, so the
-    difference to it is on the safe side.
+    difference to it is on the safe side. Labels that the set has no recording of aren't in the mean; an
+    answer with one of them is wrong.
     """
+    answered, classes = _held(answered, classes)
     healthy = [one for one in answered if one.row["fault"] == "none"]
     kinds: dict[str, list[Answered]] = {}
     for one in answered:
@@ -65,6 +67,23 @@ def array_tables(answered: Sequence[Answered], classes: int) -> dict[str, Any]:
         "by_distance": _strata(answered, classes, "distance_m", _DISTANCE_EDGES_M, "m"),
         "by_rt60": _strata(answered, classes, "rt60_s", _RT60_EDGES_S, "s"),
     }
+
+
+def _held(answered: Sequence[Answered], classes: int) -> tuple[list[Answered], int]:
+    """The same with labels numbered anew: those that the set holds, and one number for all others."""
+    held = sorted({one.truth for one in answered})
+    number = np.full(classes + 1, len(held))
+    number[held] = np.arange(len(held))
+    renumbered = [
+        replace(
+            one,
+            truth=int(number[one.truth]),
+            together=int(number[one.together]),
+            single=tuple(number[list(one.single)].tolist()),
+        )
+        for one in answered
+    ]
+    return renumbered, len(held)
 
 
 def _array(answered: Sequence[Answered], classes: int) -> dict[str, Any]:

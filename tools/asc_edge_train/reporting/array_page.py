@@ -58,9 +58,9 @@ def array_blocks(result: Result, command: str) -> list[Block]:
     blocks += [Code(command), Heading(2, "Channels"), _channels(result)]
     blocks += [
         Text(
-            "Macro-F1 in percent, with 95 % intervals from resampling whole recordings. The best single "
-            "channel is the one that did best on this very set, chosen in hindsight, so the gain is on the "
-            "safe side."
+            "Macro-F1 of the set's labels in percent, with 95 % intervals from resampling whole recordings; "
+            "an answer with any other label is wrong. The best single channel is the one that did best on "
+            "this very set, chosen in hindsight, so the gain is on the safe side."
         ),
         Heading(2, "Each channel alone"),
         Bullets(
