@@ -272,7 +272,10 @@ def group_alive(group: int) -> bool:
 
 
 def wait_for(
-    condition: Callable[[], bool], possible: Callable[[], bool], timeout_s: float = 300.0, pause_s: float = 0.05
+    condition: Callable[[], bool],
+    possible: Callable[[], bool],
+    timeout_s: float = 300.0,
+    pause_s: float = 0.05,
 ) -> None:
     """Wait for what a busy machine may take minutes for, but no longer than it can still happen."""
     end_s = time.monotonic() + timeout_s
