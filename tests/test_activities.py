@@ -103,7 +103,7 @@ def test_all_activities_are_seen_on_every_page(scheme: str) -> None:
         assert contrast(colour, report["on-bar"]) >= 4.5, name
 
 
-# Catches: colours that depend on a bundle's order, or on which other labels it has; two labels with one colour
+# Catches: colours that depend on a bundle's order, or on which other labels it has; two labels of one hue
 # while others are free; unknown sounds in a label's colour.
 def test_names_have_colours_and_orders_have_not() -> None:
     nine = colours_of(NINE)

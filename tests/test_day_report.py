@@ -356,8 +356,8 @@ def test_without_pillow(database: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "x.png").exists()
 
 
-# Catches: presence that cuts activities to pieces or counts as one (a day with twice its minutes), and a day of
-# which an empty home or sounds without a name are said to have taken the most.
+# Catches: presence that cuts activities to pieces or counts as one (a day with twice its minutes), and a day
+# of which an empty home or sounds without a name are said to have taken the most.
 def test_presence_lies_beside_activities(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     write_session(

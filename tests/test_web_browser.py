@@ -170,7 +170,7 @@ def test_what_happens_to_the_input_is_said(watched: Watched) -> None:
 
 
 def test_presence_and_unknown_sounds_are_seen(watched: Watched) -> None:
-    # Catches a page that shows presence as an activity or never, and unknown sounds in no colour or a label's.
+    # Catches a page that shows presence as an activity or never, and unknown sounds in a label's colour.
     with served() as sink:
         page = watched.page
         page.goto(sink.url)
@@ -196,7 +196,8 @@ def test_presence_and_unknown_sounds_are_seen(watched: Watched) -> None:
         sink.event(Event("presence", 5.0, 60.0))
         _text(page, "#presence", "^Nobody was heard since")
         sink.notice(Notice("input_lost", 70.0, "the microphone is gone"))
-        _text(page, "#presence", "^$")
+        _text(page, "#activity", "^Microphone lost$")
+        assert page.locator("#presence").text_content() == ""
         assert watched.trouble == []
 
 
