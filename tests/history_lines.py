@@ -80,11 +80,12 @@ def write_session(
     duration_s: float = 3600.0,
     minutes: int = 0,
     settings: HistorySettings | None = None,
+    **changes: object,
 ) -> None:
     """A whole session with these activities (name, start, end), and so many minutes of decisions."""
     said: list[str] = []
     sink = HistorySink(settings or HistorySettings(path=str(path)), said.append)
-    sink.start(session(started))
+    sink.start(session(started, **changes))
     for minute in range(minutes):
         sink.decision(decision(60.0 * minute, 0.7, 0.2, 0.1))
     for name, start_s, end_s in events:

@@ -297,7 +297,7 @@ _LOWEST_CONTRAST = """() => {
     probe.remove();
     return (Math.max(card, other) + 0.05) / (Math.min(card, other) + 0.05);
   };
-  return Math.min(...[...Array(10).keys()].map(of));
+  return Math.min(...[...Array(14).keys()].map(of));
 }"""
 _OUTSIDE = """() => [...document.querySelectorAll('svg text')].filter(text => {
   const inner = text.getBoundingClientRect(), outer = text.closest('svg').getBoundingClientRect();
@@ -354,3 +354,36 @@ def test_without_pillow(database: Path, tmp_path: Path) -> None:
     done = asc_edge(*("report", "--day", str(MONDAY), "--db", database, "--out", tmp_path / "x.png"), env=env)
     assert_one_line_error(done, 1, "a PNG needs Pillow (pip install 'asc-edge[report]')")
     assert not (tmp_path / "x.png").exists()
+
+
+# Catches: presence that cuts activities to pieces or counts as one (a day with twice its minutes), and a day
+# of which an empty home or sounds without a name are said to have taken the most.
+def test_presence_lies_beside_activities(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write_session(
+        path,
+        [
+            ("absence", 0.0, 20000.0),
+            ("presence", 21000.0, 40000.0),
+            ("cooking", 20000.0, 24000.0),
+            ("unknown", 24000.0, 39000.0),
+            ("presence", 60000.0, None),
+        ],
+        started=at(MONDAY, 0),
+        duration_s=64000.0,
+        labels=("absence", "cooking"),
+    )
+    report = reported(path)
+    (day,) = report.days
+    assert [part.activity for part in day.parts] == ["absence", "cooking", "unknown"]
+    assert day.totals_ms() == {"absence": 20_000_000, "cooking": 4_000_000, "unknown": 15_000_000}
+    assert day.present_ms == 23_000_000
+    assert report.lead == "Most of the time went into cooking: 1 h 07 min."
+    tiles = {term: value for term, value, _ in report.tiles}
+    assert (tiles["Activities"], tiles["Somebody here"]) == ("1 h 07 min", "6 h 23 min")
+    assert tiles["Longest at a stretch"] == "1 h 07 min"
+    drawn = to_html(report)
+    assert "somebody here, 05:50 – 11:06 (5 h 17 min)" in drawn
+    # Of a bundle that can't tell, nothing is said.
+    write_day(path, MONDAY + timedelta(days=1), 30)
+    assert "omebody here" not in to_html(reported(path, MONDAY + timedelta(days=1)))

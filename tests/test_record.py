@@ -14,6 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from asc_edge.audio.recording import KEEP_FREE_BYTES, ClipWriter, record_clips
+from asc_edge.cli import record as cli_record
+from asc_edge.cli.main import main
 from asc_edge.errors import RecordingError
 from asc_edge_train.datasets.folders import load_folders
 from command import asc_edge, assert_one_line_error
@@ -153,3 +155,22 @@ def test_labels_stay_inside_the_folder(tmp_path: Path, label: str) -> None:
     """Catches: clips outside of the set's folder."""
     done = asc_edge("record", tmp_path, f"--label={label}", "--yes", "--input", "x.wav")
     assert_one_line_error(done, 1, "can't name a folder")
+
+
+# Catches: fewer clips than the time would have given, and not a word of why.
+def test_lost_audio_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(lost: dict[int, int], clip_s: str) -> int:
+        source = Scripted(30, lost)
+        source.overruns = len(lost)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cli_record, "_open", lambda *args: source)
+            words = ["record", str(tmp_path), "--label", "a", "--clip-s", clip_s, "--yes"]
+            return main(words)
+
+    assert run({}, "0.5") == 0
+    assert "6 clips of a, 3 s\n" in capsys.readouterr().err
+    assert run({7: 100, 13: 100}, "0.5") == 0
+    said = "5 clips of a, 2.5 s (audio was lost 2 times, and the clips in which it was)"
+    assert said in capsys.readouterr().err
+    assert run({15: 100}, "2") == 1
+    assert "no 2 s without a gap were heard (audio was lost 1 time," in capsys.readouterr().err

@@ -221,3 +221,25 @@ def test_a_token_is_the_first_line_and_not_short(tmp_path: Any) -> None:
         read_token(str(path))
     with pytest.raises(ConfigError, match=r"web\.token_file .* can't be read: No such file"):
         read_token(str(tmp_path / "nowhere"))
+
+
+def test_presence_is_told_beside_the_activity() -> None:
+    # Catches "Presence" as what goes on, an activity that it hides or that is listed twice behind it.
+    board = _board()
+    board.take("start", a_session(NOON))
+    assert board.state()["presence"] is None
+    board.take("event", Event("cooking", 0.0))
+    fields = board.take("event", Event("presence", 5.0))[1]
+    assert fields["activity"]["activity"] == "cooking"
+    assert fields["presence"] == {"somebody": True, "since": "2026-03-10T12:00:05+01:00"}
+    board.take("event", Event("cooking", 0.0, 60.0))
+    assert board.state()["activity"] is None
+    board.take("event", Event("unknown", 60.0))
+    board.take("notice", Notice("clock", 70.0, "set", {"moved_s": 3600.0}))
+    assert board.state()["presence"] == {"somebody": True, "since": "2026-03-10T13:00:05+01:00"}
+    board.take("event", Event("presence", 5.0, 90.0))
+    state = board.state()
+    assert (state["activity"]["activity"], state["presence"]["somebody"]) == ("unknown", False)
+    assert state["presence"]["since"] == "2026-03-10T13:01:30+01:00"
+    events = board.timeline(board.today(), [])["events"]
+    assert [one["activity"] for one in events] == ["cooking", "unknown"]

@@ -169,6 +169,38 @@ def test_what_happens_to_the_input_is_said(watched: Watched) -> None:
         assert watched.trouble == []
 
 
+def test_presence_and_unknown_sounds_are_seen(watched: Watched) -> None:
+    # Catches a page that shows presence as an activity or never, and unknown sounds in a label's colour.
+    with served() as sink:
+        page = watched.page
+        page.goto(sink.url)
+        sink.event(Event("cooking", 0.0))
+        sink.decision(a_decision(5.0))
+        _text(page, "#activity", "^Cooking$")
+        assert page.locator("#presence").inner_text() == ""
+        sink.event(Event("presence", 5.0))
+        _text(page, "#presence", r"^Somebody is here, since \d\d:\d\d$")
+        _text(page, "#activity", "^Cooking$")
+        sink.event(Event("cooking", 0.0, 20.0))
+        sink.event(Event("unknown", 20.0))
+        _text(page, "#activity", "^Unknown$")
+        assert "c9" in page.locator("#now").get_attribute("class").split()
+        _text(page, "#totals .c1", "Cooking")
+        bar = page.evaluate(
+            "getComputedStyle(document.querySelector('#bars .c1 .bar > span')).backgroundColor"
+        )
+        key = page.evaluate(
+            "getComputedStyle(document.querySelector('#totals .c1'), '::before').backgroundColor"
+        )
+        assert bar == key != "rgba(0, 0, 0, 0)"
+        sink.event(Event("presence", 5.0, 60.0))
+        _text(page, "#presence", "^Nobody was heard since")
+        sink.notice(Notice("input_lost", 70.0, "the microphone is gone"))
+        _text(page, "#activity", "^Microphone lost$")
+        assert page.locator("#presence").text_content() == ""
+        assert watched.trouble == []
+
+
 def test_labels_are_text_and_never_markup(watched: Watched) -> None:
     # Catches a bundle or a microphone's name that runs as a script in the page.
     bad = "<img src=x onerror=alert(1)>"

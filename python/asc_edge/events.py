@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from asc_edge.activities import SILENT, UNKNOWN
 from asc_edge.errors import ConfigError
 from asc_edge.pipeline import Decision
 
-# What the tracker can say beside the bundle's labels, where its rules ask for it.
-UNKNOWN = "unknown"
-SILENT = "silent"
+__all__ = ["SILENT", "UNKNOWN", "Event", "EventRules", "EventTracker"]
 
 # A posterior of nothing at all would outvote everything that comes after it.
 POSTERIOR_FLOOR = 1e-3

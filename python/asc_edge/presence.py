@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from asc_edge.activities import ABSENCE, PRESENCE
 from asc_edge.errors import ConfigError
 from asc_edge.events import Event
 from asc_edge.pipeline import Decision
 
 __all__ = ["ABSENCE", "PRESENCE", "PresenceRules", "PresenceTracker", "presence_for"]
 
-PRESENCE = "presence"
-ABSENCE = "absence"
 # Longer steps between two decisions are gaps, in which nobody can have been missed.
 _LONGEST_STEP_S = 30.0
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from asc_edge.members import ChannelsAs
     from asc_edge.pipeline import Decision, Pipeline
 
-_SUMMARY = "Say which activity is heard in each audio file: the mean over its windows."
+_SUMMARY = (
+    "Say which activity is heard in each audio file: the mean over its windows; unknown, where the "
+    "bundle has a threshold and no activity reaches it."
+)
 _EXAMPLES = """\
   asc-edge classify kitchen.wav
   asc-edge classify --format csv recordings/*.flac > activities.csv
@@ -47,7 +50,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     channel_map = parse_channels(args.channels)
     classifier = _Classifier(open_bundle(args.bundle), channel_map, args.channels_as)
-    write = _WRITERS[args.format](args.files, classifier.bundle.labels)
+    write = _WRITERS[args.format](args.files, classifier.bundle)
     code = 0
     for path in args.files:
         try:
@@ -88,34 +91,46 @@ class _Classifier:
 Writer = Callable[[str, "Decision"], None]
 
 
-def _text_writer(files: Sequence[str], labels: Sequence[str]) -> Writer:
+def _answer(decision: Decision, bundle: Bundle) -> tuple[str, str | None]:
+    """State and label of a clip: where the bundle has a threshold and no label reaches it, ``unknown``."""
+    from asc_edge.activities import UNKNOWN
+
+    below = bundle.manifest.unknown_below
+    if decision.top is not None and below is not None and decision.posterior[decision.top] < below:
+        return UNKNOWN, None
+    return decision.state, decision.top
+
+
+def _text_writer(files: Sequence[str], bundle: Bundle) -> Writer:
     from asc_edge.sinks.console import Glyphs, Palette
 
     paint, glyphs = Palette(sys.stdout), Glyphs(sys.stdout)
     file_width = min(48, max(map(len, files)))
-    label_width = max(map(len, [*labels, "no_input"]))
+    label_width = max(map(len, [*bundle.labels, "no_input"]))
 
     def write(path: str, decision: Decision) -> None:
-        best = decision.posterior.get(decision.top or "", 0.0)
-        name = paint("bold", (decision.top or decision.state).ljust(label_width))
-        percent = f"{100 * best:3.0f} %" if decision.top else "     "
+        state, top = _answer(decision, bundle)
+        best = decision.posterior.get(top or "", 0.0)
+        name = paint("bold", (top or state).ljust(label_width))
+        percent = f"{100 * best:3.0f} %" if top else "     "
         bar = paint("cyan", glyphs.bar(best))
         print(f"{path.ljust(file_width)}  {name}  {percent}  {bar}".rstrip())
 
     return write
 
 
-def _jsonl_writer(_files: Sequence[str], _labels: Sequence[str]) -> Writer:
+def _jsonl_writer(_files: Sequence[str], bundle: Bundle) -> Writer:
     from asc_edge.sinks.jsonl import json_line, rounded
 
     def write(path: str, decision: Decision) -> None:
+        state, top = _answer(decision, bundle)
         fields = {
             "type": "clip",
             "file": path,
             "duration_s": round(decision.t_s, 6),
-            "top": decision.top,
+            "top": top,
             "posterior": rounded(decision.posterior),
-            "state": decision.state,
+            "state": state,
             "channels": list(decision.channels),
             "latency_ms": round(decision.latency_ms, 3),
         }
@@ -124,14 +139,17 @@ def _jsonl_writer(_files: Sequence[str], _labels: Sequence[str]) -> Writer:
     return write
 
 
-def _csv_writer(_files: Sequence[str], labels: Sequence[str]) -> Writer:
+def _csv_writer(_files: Sequence[str], bundle: Bundle) -> Writer:
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["file", "duration_s", "state", "top", *labels])
+    table.writerow(["file", "duration_s", "state", "top", *bundle.labels])
 
     def write(path: str, decision: Decision) -> None:
         # Where nothing was heard there are no posteriors, and the cells stay empty.
-        posteriors = [f"{decision.posterior[label]:.6f}" if decision.posterior else "" for label in labels]
-        table.writerow([path, f"{decision.t_s:.3f}", decision.state, decision.top or "", *posteriors])
+        state, top = _answer(decision, bundle)
+        posteriors = [
+            f"{decision.posterior[label]:.6f}" if decision.posterior else "" for label in bundle.labels
+        ]
+        table.writerow([path, f"{decision.t_s:.3f}", state, top or "", *posteriors])
 
     return write
 

@@ -19,11 +19,12 @@ _EXAMPLES = """\
   asc-edge history show --from 2026-03-01 --to 2026-03-07
   asc-edge history export week.csv --from 2026-03-02 --to 2026-03-08
   asc-edge history export - --table minutes          to standard output
+  asc-edge history export here.csv --table presence  when somebody was here
   asc-edge history export year.parquet               needs pyarrow
   asc-edge history check
 """
-_SHOW = "Show the last activities, by day, in this machine's time zone."
-_EXPORT = "Write activities, minutes, notices or sessions into a file; times are UTC."
+_SHOW = "Show the last activities, and when somebody was here, by day, in this machine's time zone."
+_EXPORT = "Write activities, presence, minutes, notices or sessions into a file; times are UTC."
 _CHECK = "Look through the whole file, and say what is in it."
 _VACUUM = "Write the whole file anew, as small as it can be."
 _ALWAYS_MS = 2**52
@@ -71,7 +72,7 @@ def add_parser(commands: Any) -> None:
             action.add_argument("file", metavar="FILE", help=".csv or .parquet; - is CSV to standard output")
             action.add_argument(
                 "--table",
-                choices=("events", "minutes", "notices", "sessions"),
+                choices=("events", "presence", "minutes", "notices", "sessions"),
                 default="events",
                 help="default: %(default)s",
             )
@@ -96,13 +97,15 @@ def _show(args: argparse.Namespace) -> int:
     first, last = _range_ms(args)
     with open_reader(args.db) as reader:
         events = reader.events(first, last)
-    shown = events[-args.last :]
+        shown = events[-args.last :]
+        # Of what the list covers; all of it where there was no activity.
+        present = reader.presence(shown[0].start_ms if len(shown) < len(events) else first, last)
     if len(shown) < len(events):
         print(f"the last {len(shown)} of {len(events)} activities (--last 0 shows all)")
     if not events:
         print("no activities")
     day = ""
-    for event in shown:
+    for event in sorted([*shown, *present], key=lambda one: one.start_ms):
         start, end = local(event.start_ms), local(event.end_ms)
         if f"{start:%A %Y-%m-%d}" != day:
             day = f"{start:%A %Y-%m-%d}"

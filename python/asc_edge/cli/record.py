@@ -94,14 +94,24 @@ def run(args: argparse.Namespace) -> int:
                 print(path, flush=True)
     finally:
         source.close()
+    lost = _times_lost(source.overruns)
     if not count:
         raise RecordingError(
-            f"nothing was written: no {args.clip_s:g} s without a gap were heard; give a shorter --clip-s"
+            f"nothing was written: no {args.clip_s:g} s without a gap were heard{lost}; "
+            "give a shorter --clip-s"
         )
     print(
-        f"{count} clip{'' if count == 1 else 's'} of {args.label}, {count * args.clip_s:g} s", file=sys.stderr
+        f"{count} clip{'' if count == 1 else 's'} of {args.label}, {count * args.clip_s:g} s{lost}",
+        file=sys.stderr,
     )
     return 0
+
+
+def _times_lost(overruns: int) -> str:
+    """Why there are fewer clips than the time would have given."""
+    if not overruns:
+        return ""
+    return f" (audio was lost {overruns} time{'' if overruns == 1 else 's'}, and the clips in which it was)"
 
 
 def _open(args: argparse.Namespace, channel_map: tuple[int, ...] | None) -> Source:

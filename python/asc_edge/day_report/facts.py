@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from statistics import median
 
+from asc_edge.activities import ABSENCE, NO_ACTIVITY
 from asc_edge.day_report.calendar import Span, day_span
 from asc_edge.store.reader import HistoryReader, StoredNotice, StoredSession
 
-__all__ = ["Day", "Part", "Usual", "activity_order", "add_up", "collect_day", "usual_day", "usual_week"]
+__all__ = [
+    "Day",
+    "Part",
+    "Usual",
+    "activity_order",
+    "add_up",
+    "collect_day",
+    "done_ms",
+    "usual_day",
+    "usual_week",
+]
 
 MINUTE_MS = 60_000
 USUAL_DAYS = 28
@@ -47,6 +58,10 @@ class Day:
         When nobody listened.
     lost : list of Span
         When somebody did, but no microphone delivered anything.
+    present : list of Span
+        When somebody was here, as far as that was told: beside all activities.
+    tells_presence : bool
+        Whether a bundle was listening that can tell. Without one, nobody knows.
     """
 
     date: date
@@ -55,6 +70,8 @@ class Day:
     parts: list[Part] = field(default_factory=list)
     off: list[Span] = field(default_factory=list)
     lost: list[Span] = field(default_factory=list)
+    present: list[Span] = field(default_factory=list)
+    tells_presence: bool = False
 
     @property
     def over(self) -> bool:
@@ -76,6 +93,11 @@ class Day:
     def totals_ms(self) -> dict[str, int]:
         """Milliseconds of each activity."""
         return add_up({part.activity: part.span.length_ms} for part in self.parts)
+
+    @property
+    def present_ms(self) -> int:
+        """Milliseconds in which somebody was here."""
+        return sum(span.length_ms for span in self.present)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +171,19 @@ def collect_day(
     for event in events:
         part = Part(event.activity, Span(event.start_ms, event.end_ms).within(seen), event.going_on)
         parts = _put_over(parts, part)
-    return Day(day, span, until_ms, sorted(parts, key=_start), _rest(seen, listening), lost)
+    present = _union(
+        Span(one.start_ms, one.end_ms).within(seen) for one in reader.presence(seen.start_ms, seen.end_ms)
+    )
+    return Day(
+        day,
+        span,
+        until_ms,
+        sorted(parts, key=_start),
+        _rest(seen, listening),
+        lost,
+        present,
+        tells_presence=any(ABSENCE in run.labels for run in sessions),
+    )
 
 
 def usual_day(reader: HistoryReader, day: Day) -> Usual | None:
@@ -192,10 +226,17 @@ def add_up(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return totals
 
 
+def done_ms(totals_ms: Mapping[str, int]) -> dict[str, int]:
+    """Those of activities that somebody does: neither absence nor silence, nor sounds that nobody knows."""
+    return {activity: ms for activity, ms in totals_ms.items() if activity not in NO_ACTIVITY}
+
+
 def activity_order(reader: HistoryReader, before_ms: int) -> list[str]:
-    """All activities that were ever told apart, so that each keeps its colour from day to day."""
+    """All activities that were ever told apart, so that each has its colour: the newest bundle's first, which
+    the page that shows what goes on now knows alone.
+    """
     order: dict[str, None] = {}
-    for run in reader.sessions(0, before_ms):
+    for run in reversed(reader.sessions(0, before_ms)):
         order.update(dict.fromkeys(run.labels))
     return list(order)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from asc_edge.activities import colour_of
 from asc_edge.day_report import words
 from asc_edge.day_report.calendar import HOUR_MS, clock_changes, local, wall_hour
-from asc_edge.day_report.facts import Day, Part, Usual
+from asc_edge.day_report.facts import Day, Part, Usual, done_ms
 from asc_edge.day_report.scene import Label, Line, Rect, Scene, shorten, text_width
 
-__all__ = ["COLOURS", "colour_of", "day_timeline", "legend", "minutes_chart", "two_letters", "week_timeline"]
+__all__ = ["day_timeline", "legend", "minutes_chart", "two_letters", "week_timeline"]
 
-COLOURS = 10
 WIDTH = 1040.0
 LEFT = 152.0
 RIGHT = 116.0
@@ -21,14 +21,11 @@ AXIS = 30.0
 BOTTOM = 12.0
 ROW = 52.0
 RIBBON = 36.0
+# That somebody was here is a thin bar: no activity, and under all of them.
+PRESENCE_BAR = 8.0
 # A short activity is still to be seen.
 _THINNEST = 2.0
 _PLOT = WIDTH - LEFT - RIGHT
-
-
-def colour_of(activity: str, order: Sequence[str]) -> str:
-    """The palette's name of an activity's colour: the same every day."""
-    return f"c{order.index(activity) % COLOURS}" if activity in order else f"c{COLOURS - 1}"
 
 
 def two_letters(order: Sequence[str]) -> dict[str, str]:
@@ -45,7 +42,7 @@ def day_timeline(day: Day, order: Sequence[str]) -> Scene:
     """A lane for each activity over the hours of a day, of which there may be 23 or 25."""
     totals = day.totals_ms()
     lanes = sorted(totals, key=lambda activity: -totals[activity])
-    bottom = AXIS + LANE * max(1, len(lanes))
+    bottom = AXIS + LANE * (max(1, len(lanes)) + day.tells_presence)
     title = f"Activities on {words.title_of(day.date)}"
     scene = Scene(WIDTH, bottom + BOTTOM, title, _day_in_words(day, totals))
 
@@ -64,8 +61,10 @@ def day_timeline(day: Day, order: Sequence[str]) -> Scene:
         for part in day.parts:
             if part.activity == activity:
                 scene.shapes.append(_bar(part, x_of, middle - BAR / 2, BAR, order))
+    if day.tells_presence:
+        _presence_lane(scene, day, x_of, bottom - LANE / 2)
     if not lanes:
-        scene.shapes.append(_nothing(day, bottom))
+        scene.shapes.append(_nothing(day, AXIS + LANE))
     if not day.over:
         _now(scene, x_of(day.until_ms), bottom)
     return scene
@@ -154,6 +153,17 @@ def _bar(part: Part, x_of: Callable[[int], float], y: float, height: float, orde
     return Rect(x, y, width, height, colour_of(part.activity, order), 3, tip)
 
 
+def _presence_lane(scene: Scene, day: Day, x_of: Callable[[int], float], middle: float) -> None:
+    scene.shapes.append(Label(20, middle + 5, "Somebody here", "muted", size=14))
+    total = Label(WIDTH, middle + 5, words.length(day.present_ms), "muted", size=14, anchor="end")
+    scene.shapes.append(total)
+    for span in day.present:
+        x = x_of(span.start_ms)
+        width = max(_THINNEST, x_of(span.end_ms) - x)
+        tip = f"somebody here, {words.range_of(span)} ({words.length(span.length_ms)})"
+        scene.shapes.append(Rect(x, middle - PRESENCE_BAR / 2, width, PRESENCE_BAR, "muted", 3, tip))
+
+
 def _nothing(day: Day, bottom: float) -> Label:
     said = "no activity was recognised" if day.listened_ms else "nobody listened"
     return Label(LEFT + _PLOT / 2, (AXIS + bottom) / 2 + 16, said, "muted", 14, "middle")
@@ -188,7 +198,7 @@ def _ribbon(scene: Scene, day: Day, y: float, order: Sequence[str]) -> None:
         sign = "+" if minutes > 0 else "−"
         scene.shapes.append(Label(x_of(ms), top + RIBBON + 9, f"clocks {sign}{abs(minutes)} min", "muted", 9))
     if day.elapsed_ms:
-        known = sum(day.totals_ms().values())
+        known = sum(done_ms(day.totals_ms()).values())
         scene.shapes.append(Label(WIDTH, top + 16, words.length(known), size=14, anchor="end"))
         heard = f"of {words.length(day.listened_ms)}"
         scene.shapes.append(Label(WIDTH, top + 32, heard, "muted", 12, "end"))
@@ -200,6 +210,8 @@ def _day_in_words(day: Day, totals: Mapping[str, int]) -> str:
         for activity, ms in sorted(totals.items(), key=lambda pair: -pair[1])
     )
     parts = [f"{words.title_of(day.date)}: {spent or 'no activity'}."]
+    if day.tells_presence:
+        parts.append(f"Somebody here for {words.length(day.present_ms)}.")
     for kind, spans in (("Not listening", day.off), ("Microphone lost", day.lost)):
         total = sum(span.length_ms for span in spans)
         if total:

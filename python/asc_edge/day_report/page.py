@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
+from asc_edge.activities import colour_of, colour_rules
 from asc_edge.day_report import words
 from asc_edge.day_report.facts import USUAL_AT_LEAST, USUAL_DAYS, Day
-from asc_edge.day_report.figures import colour_of
 from asc_edge.day_report.report import Report
 from asc_edge.day_report.scene import Scene
 from asc_edge.version import __version__
@@ -26,7 +26,7 @@ def to_html(report: Report) -> str:
     ----------
     report : Report
     """
-    style = (files("asc_edge.day_report") / "page.css").read_text(encoding="utf-8")
+    style = colour_rules() + (files("asc_edge.day_report") / "page.css").read_text(encoding="utf-8")
     body = "\n".join(
         [
             f"<h1>{_e(report.title)}</h1>",

@@ -7,6 +7,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
+from asc_edge.activities import colour_rules
 from asc_edge.day_report.report import Report
 from asc_edge.day_report.scene import Label, Line, Rect, Scene
 from asc_edge.errors import ReportError
@@ -55,9 +56,10 @@ def to_png(report: Report) -> bytes:
 
 
 def _light_palette() -> dict[str, str]:
-    """The colours of the style sheet's first rule, which is the light one."""
-    style = (files("asc_edge.day_report") / "page.css").read_text(encoding="utf-8")
-    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", style.partition("@media")[0]))
+    """The colours of each style sheet's first rule, which is the light one."""
+    page = (files("asc_edge.day_report") / "page.css").read_text(encoding="utf-8")
+    light = "".join(style.partition("@media")[0] for style in (colour_rules(), page))
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light))
 
 
 class _Pen:

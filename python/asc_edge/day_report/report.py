@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from asc_edge.activities import NO_ACTIVITY
 from asc_edge.day_report import words
 from asc_edge.day_report.calendar import local
 from asc_edge.day_report.facts import (
@@ -15,6 +16,7 @@ from asc_edge.day_report.facts import (
     activity_order,
     add_up,
     collect_day,
+    done_ms,
     usual_day,
     usual_week,
 )
@@ -148,11 +150,16 @@ def _lead(days: Sequence[Day], totals: dict[str, int], usual: Usual | None) -> s
     if not totals:
         listened = sum(day.listened_ms for day in days)
         return "Nothing was recognised." if listened else "Nobody listened."
-    most = max(totals, key=totals.__getitem__)
-    said = f"Most of the time went into {words.name(most).lower()}: {words.length(totals[most])}."
+    done = done_ms(totals)
+    said = "No activity was recognised."
+    if done:
+        most = max(done, key=done.__getitem__)
+        said = f"Most of the time went into {words.name(most).lower()}: {words.length(done[most])}."
     if usual is None:
         return said
-    changes = usual.changes_ms()
+    changes = done_ms(usual.changes_ms())
+    if not changes:
+        return said
     largest = max(changes, key=lambda activity: abs(changes[activity]))
     if words.change(changes[largest]) == "as usual":
         return f"{said} All of it was about as usual."
@@ -162,14 +169,18 @@ def _lead(days: Sequence[Day], totals: dict[str, int], usual: Usual | None) -> s
 def _tiles(days: Sequence[Day], totals: dict[str, int]) -> list[tuple[str, str, str]]:
     elapsed = sum(day.elapsed_ms for day in days)
     listened = sum(day.listened_ms for day in days)
-    parts = [part for day in days for part in day.parts]
+    parts = [part for day in days for part in day.parts if part.activity not in NO_ACTIVITY]
     share = f"{100 * listened / elapsed:.0f} % of {words.length(elapsed)}" + (
         "" if days[-1].over else " so far"
     )
     tiles = [("Listened", words.length(listened), share)]
-    known = sum(totals.values())
+    known = sum(done_ms(totals).values())
     of_it = f"{100 * known / listened:.0f} % of what was heard" if listened else ""
     tiles.append(("Activities", words.length(known), of_it))
+    if any(day.tells_presence for day in days):
+        present = sum(day.present_ms for day in days)
+        of_it = f"{100 * present / listened:.0f} % of what was heard" if listened else ""
+        tiles.append(("Somebody here", words.length(present), of_it))
     if parts:
         longest = max(parts, key=lambda part: part.span.length_ms)
         when = words.range_of(longest.span)

@@ -24,7 +24,7 @@ def table(
     Parameters
     ----------
     reader : HistoryReader
-    name : {"events", "minutes", "notices", "sessions"}
+    name : {"events", "presence", "minutes", "notices", "sessions"}
     from_ms, before_ms : int
 
     Raises
@@ -37,6 +37,7 @@ def table(
     records = [_record(asdict(one)) for one in found]
     columns = {
         "events": ["activity", "start", "end", "duration_s", "going_on", "cut", "session_id"],
+        "presence": ["start", "end", "duration_s", "going_on", "cut", "session_id"],
         "notices": ["at", "kind", "text", "session_id"],
         "sessions": ["id", "started", "last", "state", "bundle", "bundle_version", "source_name"],
     }[name]

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from asc_edge.activities import PRESENCE
 from asc_edge.errors import HistoryError
 from asc_edge.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -44,12 +45,13 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An activity.
+    """An activity, or that somebody was here.
 
     Attributes
     ----------
     session_id : int
     activity : str
+        ``"presence"`` for somebody's being here.
     start_ms, end_ms : int
         While it goes on, the end is the last that is known of its session.
     going_on : bool
@@ -169,12 +171,21 @@ class HistoryReader:
         ]
 
     def events(self, from_ms: int, before_ms: int) -> list[StoredEvent]:
-        """Activities that touch the range, by their start."""
+        """Activities that touch the range, by their start. Presence, which goes on beside them, is none."""
+        return self._events("activity != ?", from_ms, before_ms)
+
+    def presence(self, from_ms: int, before_ms: int) -> list[StoredEvent]:
+        """When somebody was here, as far as it touches the range, by the start."""
+        return self._events("activity = ?", from_ms, before_ms)
+
+    def _events(self, which: str, from_ms: int, before_ms: int) -> list[StoredEvent]:
         rows = self._rows(
             "SELECT session_id, activity, start_ms,"
             " max(start_ms, coalesce(end_ms, last_ms, start_ms)), end_ms IS NULL, cut"
             " FROM events LEFT JOIN sessions ON sessions.id = session_id"
-            " WHERE (end_ms >= ? OR end_ms IS NULL) AND start_ms < ? ORDER BY start_ms, events.id",
+            f" WHERE {which} AND (end_ms >= ? OR end_ms IS NULL) AND start_ms < ?"
+            " ORDER BY start_ms, events.id",
+            PRESENCE,
             from_ms,
             before_ms,
         )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from asc_edge import machine
+from asc_edge.activities import PRESENCE, colours_of
 from asc_edge.events import Event
 from asc_edge.glimpse import Glimpse
 from asc_edge.pipeline import Decision
@@ -68,6 +69,8 @@ class Board:
         self._session: Session | None = None
         self._events: SessionEvents | None = None
         self._activity: PastActivity | None = None
+        # Beside the activities; None until a tracker has said something, as where there is none.
+        self._presence: tuple[bool, datetime] | None = None
         self._decision: Fields | None = None
         self._heard_at: datetime | None = None
         self._ended: datetime | None = None
@@ -100,20 +103,27 @@ class Board:
 
     def _take_event(self, event: Event) -> Message:
         assert self._events is not None
+        if event.activity == PRESENCE:
+            since_s = event.start_s if event.end_s is None else event.end_s
+            self._presence = (event.end_s is None, self._events.at(since_s))
+            return "activity", self._what_goes_on()
         past = self._events.add(event)
         if past.end is None:
             self._activity = past
         elif self._activity and self._activity.activity == past.activity:
             self._activity = None
-        return "activity", {"activity": self._going_on()}
+        return "activity", self._what_goes_on()
 
     def _take_notice(self, notice: Notice) -> Message:
         assert self._events is not None
         if notice.kind in ("input_lost", "input_back"):
             self._input_lost = notice.kind == "input_lost"
         elif notice.kind == "clock" and self._session is not None:
-            self._session = moved(self._session, notice)
+            before, self._session = self._session.started, moved(self._session, notice)
             self._activity = self._events.move(self._session.started)
+            if self._presence is not None:
+                somebody, since = self._presence
+                self._presence = (somebody, since + (self._session.started - before))
         self._counts[notice.kind] += 1
         gap_s = notice.details.get("gap_s")
         if notice.kind == "gap" and isinstance(gap_s, int | float):
@@ -154,6 +164,7 @@ class Board:
                 "bundle": session.bundle,
                 "bundle_version": session.bundle_version,
                 "labels": list(session.labels),
+                "colours": colours_of(session.labels),
                 "source": session.source_name,
                 "synthetic": bool(session.source.get("synthetic")),
                 "channels": session.channels,
@@ -168,7 +179,7 @@ class Board:
             "now": self._clock(self._now()),
             "input": self._input(),
             "session": about,
-            "activity": self._going_on(),
+            **self._what_goes_on(),
             "decision": self._decision,
             "channels": self._channels,
         }
@@ -238,10 +249,14 @@ class Board:
             return None
         return round((self._now() - self._heard_at).total_seconds(), 1)
 
-    def _going_on(self) -> Fields | None:
-        if self._activity is None:
-            return None
-        return {"activity": self._activity.activity, "since": self._clock(self._activity.start)}
+    def _what_goes_on(self) -> Fields:
+        activity = presence = None
+        if self._activity is not None:
+            activity = {"activity": self._activity.activity, "since": self._clock(self._activity.start)}
+        if self._presence is not None:
+            somebody, since = self._presence
+            presence = {"somebody": somebody, "since": self._clock(since)}
+        return {"activity": activity, "presence": presence}
 
     def _clock(self, moment: datetime) -> str:
         return Day.of(moment, self._zone).clock(moment)

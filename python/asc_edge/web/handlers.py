@@ -242,6 +242,8 @@ def application(services: Services) -> Application:
             ("/api/colours", _Colours),
             ("/api/events", _Events),
             (r"/()", _File, {"path": STATIC, "default_filename": "index.html"}),
+            # The colours that other pages have, too.
+            (r"/(activities\.css)", _File, {"path": STATIC.parent.parent}),
             (r"/([a-z]+\.(?:js|css|svg))", _File, {"path": STATIC}),
         ],
         default_handler_class=_Missing,

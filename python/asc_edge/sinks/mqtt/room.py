@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from asc_edge.events import SILENT, UNKNOWN, Event
+from asc_edge.activities import ABSENCE, PRESENCE, SILENT, UNKNOWN
+from asc_edge.events import Event
 from asc_edge.mqtt.settings import MqttSettings, identifier
 from asc_edge.pipeline import Decision
-from asc_edge.presence import ABSENCE, PRESENCE
 from asc_edge.sinks import Notice, Session, Stats, moved
 from asc_edge.sinks.mqtt.discovery import as_json, discovery, expire_after_s, heartbeat_s
 from asc_edge.sinks.mqtt.outbox import Outbox
@@ -117,6 +117,7 @@ class Room:
             self._somebody = event.end_s is None
             self._presence = self._presence if self._lost else self._present(self._activity)
             self._say_activity()
+            self._say_status()
             return
         self._going_on = event if event.end_s is None else None
         self._settle("undecided", event.start_s if event.end_s is None else event.end_s)
@@ -232,6 +233,7 @@ class Room:
             "bundle": f"{session.bundle} {session.bundle_version}",
             "activity": self._activity,
             "since": self._since,
+            "presence": self._presence,
             "problem": self._lost,
             "microphones": {
                 "working": sum(status != "dead" for status in self._channels),

@@ -3,7 +3,7 @@
 import { Connection } from "./connection.js";
 import { DayView } from "./day.js";
 import { Spectrogram } from "./spectrogram.js";
-import { byId, element, setLabels, setText } from "./text.js";
+import { byId, element, setColours, setText } from "./text.js";
 import { Bars, Levels, NowView, showConfiguration, showHealth } from "./views.js";
 
 const LINK_WORDS = { live: "Live", lost: "Connection lost, trying again", wait: "Connecting" };
@@ -29,13 +29,13 @@ function takeState(state) {
   if (!session) return;
   const kind = session.synthetic ? "synthetic sounds, no microphone" : `${session.channels} channels`;
   setText(byId("source"), `${session.source} · ${kind} · bundle ${session.bundle}`);
-  setLabels(session.labels);
+  setColours(session.colours);
   bars.setLabels(session.labels);
   now.setSession(session, state.now);
   offerChannels(session.channels);
   setText(byId("belief-hint"), `About the last ${session.window_s} s, every ${session.hop_s === 1 ? "second" : `${session.hop_s} s`} anew`);
   setText(byId("levels-hint"), `Level over the last ${session.window_s} s, in dB of a full-scale sine`);
-  now.setActivity(state.activity);
+  now.setActivity(state.activity, state.presence);
   now.setState(state.input === "ok" ? state.decision.state : state.input, state.decision);
   if (state.decision) bars.show(state.decision);
   if (state.channels.length) levels.show(state.channels);
@@ -77,8 +77,8 @@ const on = {
     bars.show(decision);
     now.setState(decision.state, decision);
   },
-  activity({ activity }) {
-    now.setActivity(activity);
+  activity({ activity, presence }) {
+    now.setActivity(activity, presence);
     if (day.isToday) day.refresh();
   },
   glimpse(glimpse) {

@@ -31,15 +31,11 @@ export function span(seconds) {
   return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
 }
 
-const COLOURS = 8;
-const WITHOUT = new Set(["other", "unknown", "absence"]);
-let labels = [];
+let colours = new Map();
 
-export function setLabels(names) {
-  labels = names.filter((name) => !WITHOUT.has(name));
+// Classes of activities.css by activity, as the device gives them, so that other pages have the same.
+export function setColours(named) {
+  colours = new Map(Object.entries(named));
 }
 
-export function colourClass(label) {
-  const place = labels.indexOf(label);
-  return place < 0 ? "rest" : `c${place % COLOURS}`;
-}
+export const colourClass = (label) => colours.get(label) ?? "rest";

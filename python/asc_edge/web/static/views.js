@@ -8,6 +8,7 @@ const CHANNEL_WORDS = { ok: ["fine", "ok"], clipped: ["too loud", "warn"], dead:
 
 export class NowView {
   #activity = null;
+  #presence = null;
   #state = "starting";
   #decision = null;
   #session = null;
@@ -22,8 +23,9 @@ export class NowView {
     this.#ahead = Date.parse(now) - Date.now();
   }
 
-  setActivity(activity) {
+  setActivity(activity, presence) {
     this.#activity = activity;
+    this.#presence = presence;
     this.#draw();
   }
 
@@ -41,6 +43,7 @@ export class NowView {
     byId("now").className = `card now ${named ? colourClass(activity.activity) : ""}`;
     setText(byId("activity"), named ? words(activity.activity) : this.#word());
     setText(byId("since-start"), named ? `since ${clock(activity.since)}` : "");
+    setText(byId("presence"), gone ? "" : this.#who());
     setText(byId("now-hint"), this.#hint(named));
     document.title = `${named ? words(activity.activity) : this.#word()} · asc-edge`;
     this.#tick();
@@ -50,6 +53,13 @@ export class NowView {
     const known = { lost: "Microphone lost", ended: "Stopped", starting: "Listening", silent: "Quiet" };
     if (this.#state === "no_input") return "No sound arrives";
     return known[this.#state] ?? "Nothing in particular";
+  }
+
+  // Nothing where the bundle can't tell.
+  #who() {
+    if (!this.#presence) return "";
+    const { somebody, since } = this.#presence;
+    return somebody ? `Somebody is here, since ${clock(since)}` : `Nobody was heard since ${clock(since)}`;
   }
 
   #hint(named) {
