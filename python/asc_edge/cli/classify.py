@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from asc_edge.pipeline import Decision, Pipeline
 
 _SUMMARY = (
-    "Say which activity is heard in each audio file: the mean over its windows; unknown, where the "
-    "bundle has a threshold and no activity reaches it."
+    "Say which activity is heard in each audio file: the mean over its windows. Its state is unknown "
+    "where the bundle has a threshold that no activity reaches; the likeliest is given all the same."
 )
 _EXAMPLES = """\
   asc-edge classify kitchen.wav
@@ -91,14 +91,14 @@ class _Classifier:
 Writer = Callable[[str, "Decision"], None]
 
 
-def _answer(decision: Decision, bundle: Bundle) -> tuple[str, str | None]:
-    """State and label of a clip: where the bundle has a threshold and no label reaches it, ``unknown``."""
+def _state(decision: Decision, bundle: Bundle) -> str:
+    """State of a clip: ``unknown`` where the bundle has a threshold and no label reaches it."""
     from asc_edge.activities import UNKNOWN
 
     below = bundle.manifest.unknown_below
     if decision.top is not None and below is not None and decision.posterior[decision.top] < below:
-        return UNKNOWN, None
-    return decision.state, decision.top
+        return UNKNOWN
+    return decision.state
 
 
 def _text_writer(files: Sequence[str], bundle: Bundle) -> Writer:
@@ -109,12 +109,13 @@ def _text_writer(files: Sequence[str], bundle: Bundle) -> Writer:
     label_width = max(map(len, [*bundle.labels, "no_input"]))
 
     def write(path: str, decision: Decision) -> None:
-        state, top = _answer(decision, bundle)
+        state, top = _state(decision, bundle), decision.top
         best = decision.posterior.get(top or "", 0.0)
-        name = paint("bold", (top or state).ljust(label_width))
+        name = paint("bold", (top if top and state == "ok" else state).ljust(label_width))
         percent = f"{100 * best:3.0f} %" if top else "     "
         bar = paint("cyan", glyphs.bar(best))
-        print(f"{path.ljust(file_width)}  {name}  {percent}  {bar}".rstrip())
+        perhaps = f"perhaps {top}" if top and state != "ok" else ""
+        print(f"{path.ljust(file_width)}  {name}  {percent}  {bar}  {perhaps}".rstrip())
 
     return write
 
@@ -123,14 +124,13 @@ def _jsonl_writer(_files: Sequence[str], bundle: Bundle) -> Writer:
     from asc_edge.sinks.jsonl import json_line, rounded
 
     def write(path: str, decision: Decision) -> None:
-        state, top = _answer(decision, bundle)
         fields = {
             "type": "clip",
             "file": path,
             "duration_s": round(decision.t_s, 6),
-            "top": top,
+            "top": decision.top,
             "posterior": rounded(decision.posterior),
-            "state": state,
+            "state": _state(decision, bundle),
             "channels": list(decision.channels),
             "latency_ms": round(decision.latency_ms, 3),
         }
@@ -145,11 +145,11 @@ def _csv_writer(_files: Sequence[str], bundle: Bundle) -> Writer:
 
     def write(path: str, decision: Decision) -> None:
         # Where nothing was heard there are no posteriors, and the cells stay empty.
-        state, top = _answer(decision, bundle)
+        state = _state(decision, bundle)
         posteriors = [
             f"{decision.posterior[label]:.6f}" if decision.posterior else "" for label in bundle.labels
         ]
-        table.writerow([path, f"{decision.t_s:.3f}", state, top or "", *posteriors])
+        table.writerow([path, f"{decision.t_s:.3f}", state, decision.top or "", *posteriors])
 
     return write
 
