@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import asc_edge
 from asc_edge.activities import COLOURS, SILENT, UNKNOWN, colour_of, colour_rules, colours_of
+from asc_edge.cli.options import open_bundle
 from asc_edge.day_report.page import to_html
 from asc_edge.day_report.report import report_day
 from asc_edge.store.reader import HistoryReader
@@ -18,10 +19,7 @@ from asc_edge.web.board import Board
 from history_lines import STARTED, write_session
 from web_pages import a_session, ask, served
 
-NINE = (
-    *("absence", "cooking", "dishwashing", "eating", "other", "social_activity", "vacuuming", "watching_tv"),
-    "working",
-)
+NINE = open_bundle("home").labels
 PACKAGE = Path(asc_edge.__file__).parent
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0: protan, deutan and tritan, on linear RGB.

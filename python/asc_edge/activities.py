@@ -37,7 +37,7 @@ _PLACES = {
     "eating": 3,
     "other": 4,
     "social_activity": 5,
-    "vacuuming": 6,
+    "vacuum_cleaner": 6,
     "watching_tv": 7,
     "working": 8,
     UNKNOWN: 9,
