@@ -44,7 +44,7 @@ MADE_UP = (
     ("social_activity", 66, 48),
 )
 SIZES = {"web": (1280, 900), "phone": (390, 844)}
-ACTIVITY = "Social activity"
+ACTIVITY = "Watching tv"
 
 
 class MadeUpDay:
