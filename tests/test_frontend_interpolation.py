@@ -126,7 +126,7 @@ def test_what_cannot_be_interpolated_is_refused() -> None:
     assert LogMelConfig(interpolation=2)._fmax_hz() == 16000.0
     settings = LogMelConfig(window_s=0.032)._stream_settings()
     for changes in ({"interpolation": 0}, {"interpolation": 2, "preemphasis": -0.5}):
-        with pytest.raises(ValueError, match="interpolation|pre-emphasis"):
+        with pytest.raises(ValueError, match=r"interpolation|pre-emphasis"):
             _core.LogMelPlan(**{**settings, **changes})
 
 

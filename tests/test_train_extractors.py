@@ -260,7 +260,7 @@ def test_efficientat_key_is_that_from_before_there_were_rates(shared_weights: Pa
     assert key(rate_hz=16000) != key()
 
 
-# Catches: a clip at 16 kHz that is fed to the network as if it were at 32: what it hears would be an octave up.
+# Catches: a clip at 16 kHz that is fed to the network as if it were at 32, an octave up.
 def test_efficientat_at_16_khz_hears_the_same(shared_data: Path, shared_weights: Path) -> None:
     clips = load_corpus("esc50", shared_data / "esc50")[:200:25]
     table = {"type": "efficientat_mn04", "outputs": ["logits"], "repeat_to_s": 0.0}

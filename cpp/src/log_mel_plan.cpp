@@ -34,7 +34,7 @@ LogMelParams checked(LogMelParams params) {
   return params;
 }
 
-/// The factor of a pre-emphasis over every interpolation-th sample, of which dense_bank() makes the whole one.
+/// The factor of the pre-emphasis of the samples that there are; dense_bank() makes up for the rest.
 double framed_preemphasis(const LogMelParams& params) {
   // What is below 0 stays so, to be refused.
   const double factor = params.preemphasis;
@@ -58,8 +58,7 @@ std::vector<double> dense_bank(const LogMelParams& params) {
     const double angle = -2.0 * pi * static_cast<double>(k) / static_cast<double>(params.fft_length * factor);
     std::complex<double> sum = 0.0;
     for (std::size_t i = 0; i < factor; ++i) {
-      sum += std::polar(std::pow(params.preemphasis, static_cast<double>(i)),
-                        angle * static_cast<double>(i));
+      sum += std::polar(std::pow(params.preemphasis, static_cast<double>(i)), angle * static_cast<double>(i));
     }
     const double divisor = params.spectrum == SpectrumKind::magnitude ? std::abs(sum) : std::norm(sum);
     for (std::size_t m = 0; m < params.mels; ++m) {
@@ -209,8 +208,8 @@ LogMelPlan::Workspace::~Workspace() = default;
 LogMelPlan::Workspace::Workspace(Workspace&&) noexcept = default;
 
 LogMelPlan::LogMelPlan(const LogMelParams& given, const std::string& isa)
-    : framing_({given.window_samples, given.hop_samples, checked(given).fft_length,
-                framed_preemphasis(given), given.centred}),
+    : framing_({given.window_samples, given.hop_samples, checked(given).fft_length, framed_preemphasis(given),
+                given.centred}),
       mels_(given.mels) {
   tables_ = std::make_unique<const Tables>(checked(given), isa);
 }

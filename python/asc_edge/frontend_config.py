@@ -92,9 +92,9 @@ class LogMelConfig:
     window_shape
         ``"hann"``, which is periodic, or ``"hann_symmetric"``, whose both ends are 0.
     interpolation
-        Cells as of the sound interpolated to so many times `sample_rate_hz`, 1 to 8, without computing it, for
-        a network that was trained on a higher rate: the bank and `preemphasis` are those of that rate. Bins
-        above half of `sample_rate_hz` hold nothing.
+        Cells as of the sound interpolated to so many times `sample_rate_hz`, 1 to 8, without computing it,
+        for a network that was trained on a higher rate: the bank and `preemphasis` are those of that rate.
+        Nothing lies above half of `sample_rate_hz`.
     remove_mean
         Whether the mean of each frame's samples is taken off before the window is laid on.
     preemphasis
@@ -225,8 +225,8 @@ class LogMelConfig:
             )
         if self.fft_length * self.interpolation > MAX_WINDOW_SAMPLES:
             raise ConfigError(
-                f"interpolation {self.interpolation} of a transform of {self.fft_length} samples: choose up to "
-                f"{MAX_WINDOW_SAMPLES} samples in all"
+                f"interpolation {self.interpolation} of a transform of {self.fft_length} samples: "
+                f"choose up to {MAX_WINDOW_SAMPLES} samples in all"
             )
         weights = self.mels * (self.fft_length * self.interpolation // 2 + 1)
         if self.mel_scale == "gammatone" and weights > MAX_GAMMATONE_WEIGHTS:

@@ -123,7 +123,7 @@ class FrozenExtractor(ABC):
     outputs: int
     # Raised when the arithmetic of an extractor changes, so that old embeddings are made again.
     version: ClassVar[int] = 1
-    # Options that came later, with what was done before: left out of the key there, so that what was kept stays.
+    # Options that came later, with what was done before: left out of the key there, so that old ones stay.
     later_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
 
     def __init__(self, name: str, options: Any, path: Path | None) -> None:

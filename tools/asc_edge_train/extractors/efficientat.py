@@ -52,8 +52,8 @@ class _Options:
     half_precision : bool
         Weights rounded to 16 bits, as half the file would hold them.
     rate_hz : {32000, 16000}
-        What the clip is heard at: the network's own rate, or a device's, of which its front end makes the frames
-        of the sound at 32 kHz. What lies above 8 kHz isn't heard then.
+        What the clip is heard at: the network's own rate, or a device's, of which the front end makes the
+        frames of the sound at 32 kHz. What lies above 8 kHz isn't heard then.
     """
 
     weights: str = "efficientat_mn04_as/mn04_as_mAP_432.pt"
