@@ -239,6 +239,11 @@ class LogMelConfig:
         return self.bank_rate_hz / 2 if self.fmax_hz is None else self.fmax_hz
 
     @property
+    def bank_rate_hz(self) -> int:
+        """Sample rate that the bank and the pre-emphasis are made for."""
+        return self.sample_rate_hz * self.interpolation
+
+    @property
     def window_samples(self) -> int:
         """Length of the window in samples."""
         return round(self.window_s * self.sample_rate_hz)
@@ -252,11 +257,6 @@ class LogMelConfig:
     def fft_length(self) -> int:
         """Length of the Fourier transform in samples."""
         return self.window_samples if self.fft_samples is None else self.fft_samples
-
-    @property
-    def bank_rate_hz(self) -> int:
-        """Sample rate that the bank and the pre-emphasis are made for."""
-        return self.sample_rate_hz * self.interpolation
 
     @property
     def db_per_unit(self) -> float:
