@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from asc_edge import LogMelConfig, _core, log_mel
 from asc_edge.errors import ConfigError
 from asc_edge.frontend import LogMelStream
+from asc_edge.presets import EFFICIENTAT_MN_16K
 
 ISAS = _core.available_isas()
 CONFIGS = {
@@ -31,6 +32,7 @@ CONFIGS = {
         level="natural_log",
         centred=True,
     ),
+    "interpolated": EFFICIENTAT_MN_16K,
 }
 
 

@@ -362,7 +362,9 @@ def test_values_that_cannot_work_are_refused_by_name(name: str, value: object) -
 
 
 def test_config_survives_json() -> None:
-    config = LogMelConfig(sample_rate_hz=44100, window_s=1, mel_scale="slaney", fmax_hz=16000)
+    config = LogMelConfig(
+        sample_rate_hz=44100, window_s=1, mel_scale="slaney", fmax_hz=16000, interpolation=2
+    )
     assert LogMelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert LogMelConfig.from_dict({}) == LogMelConfig()
     assert set(config.to_dict()) == {field.name for field in dataclasses.fields(LogMelConfig)}

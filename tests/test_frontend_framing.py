@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from asc_edge.errors import NonFiniteError, UsageError
 from asc_edge.frontend import LogMelConfig, LogMelStream, log_mel
-from asc_edge.presets import EFFICIENTAT_MN, YAMNET
+from asc_edge.presets import EFFICIENTAT_MN, EFFICIENTAT_MN_16K, YAMNET
 
 CENTRED = LogMelConfig(window_s=0.025, hop_s=0.01, fft_samples=512, mels=8, centred=True)
 
@@ -73,8 +73,12 @@ def test_any_cut_gives_the_same_frames(
     np.testing.assert_array_equal(cells, by_definition(floats, config))
 
 
-# The same for the settings that don't touch the stream, with the two front ends that use them all.
-@pytest.mark.parametrize("config", [EFFICIENTAT_MN, YAMNET], ids=["efficientat", "yamnet"])
+# The same for the settings that don't touch the stream, with the front ends that use them all.
+@pytest.mark.parametrize(
+    "config",
+    [EFFICIENTAT_MN, EFFICIENTAT_MN_16K, YAMNET],
+    ids=["efficientat", "efficientat_16k", "yamnet"],
+)
 @pytest.mark.parametrize("chunk", [1, 160, 511, 4096])
 def test_chunks_and_channels_do_not_change_a_bit(
     config: LogMelConfig, chunk: int, rng: np.random.Generator

@@ -15,7 +15,7 @@ import torch
 from asc_edge.bundle import Bundle
 from asc_edge.errors import ConfigError
 from asc_edge.pipeline import Pipeline
-from asc_edge.presets import EFFICIENTAT_MN
+from asc_edge.presets import EFFICIENTAT_MN, EFFICIENTAT_MN_16K
 from asc_edge_train.bundling import shipped_tasks
 from asc_edge_train.cli import main
 from asc_edge_train.exporting.choosing import choose_schemes
@@ -183,17 +183,20 @@ def mn04(tmp_path: Path, **options: Any) -> Any:
 
 
 # Catches: a head that is left on, outputs in another order, a window that is repeated before but not after.
-def test_mn04_answers_as_its_extractor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate_hz", [32000, 16000])
+def test_mn04_answers_as_its_extractor(rate_hz: int, tmp_path: Path) -> None:
     from asc_edge.engines import load_engine
     from asc_edge.frontend import log_mel
     from asc_edge_train.exporting import module_to_onnx
 
-    extractor = mn04(tmp_path, outputs=["logits", "blocks", "embedding"])
-    network = extractor.for_device(32000, 1.0)
-    assert network.front_end == EFFICIENTAT_MN
-    clip = (0.1 * np.random.default_rng(0).standard_normal(32000)).astype(np.float32)
-    expected = extractor.extract([clip], 32000)
-    data = module_to_onnx(extractor.device_module(), network.shape(32000), dynamic_time=False, exporter="old")
+    extractor = mn04(tmp_path, outputs=["logits", "blocks", "embedding"], rate_hz=rate_hz)
+    network = extractor.for_device(rate_hz, 1.0)
+    assert network.front_end == {32000: EFFICIENTAT_MN, 16000: EFFICIENTAT_MN_16K}[rate_hz]
+    clip = (0.1 * np.random.default_rng(0).standard_normal(rate_hz)).astype(np.float32)
+    expected = extractor.extract([clip], rate_hz)
+    shape = network.shape(rate_hz)
+    assert shape == (1, 128, 100)
+    data = module_to_onnx(extractor.device_module(), shape, dynamic_time=False, exporter="old")
     answer = load_engine("mn04.onnx", data).run(log_mel(clip, network.front_end)[:, None])
     np.testing.assert_allclose(answer, expected, atol=1e-4)
 
@@ -222,6 +225,10 @@ def test_what_no_device_can_compute_is_refused_in_a_line(tmp_path: Path) -> None
     ):
         with pytest.raises(ConfigError, match=message):
             mn04(tmp_path, **options).for_device(32000, 5.0)
+        with pytest.raises(ConfigError, match=message):
+            mn04(tmp_path, rate_hz=16000, **options).for_device(16000, 5.0)
+    with pytest.raises(ConfigError, match="hears 16000 Hz where the device hears the recipe's 32000 Hz"):
+        mn04(tmp_path, rate_hz=16000).for_device(32000, 1.0)
     assert mn04(tmp_path, repeat_to_s=10.0).for_device(32000, 8.0).image is None
     with torch.device("meta"):
         assert bare_network("squeezenet1_1").classifier is not None

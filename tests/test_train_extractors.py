@@ -18,6 +18,8 @@ from asc_edge.presets import EFFICIENTAT_MN
 from asc_edge_train.datasets import load_corpus
 from asc_edge_train.extractors import EXTRACTORS, build_extractor
 from asc_edge_train.extractors.base import pool_windows, repeat_whole
+from asc_edge_train.models.weights import file_sha256
+from asc_edge_train.recipe import fingerprint
 from asc_edge_train.sound import clip_samples
 
 SPECTRA = "yamnet_spectra_tflite/yamnet_spectra_in.tflite"
@@ -132,6 +134,7 @@ def test_key_is_of_options_and_contents_not_of_places(shared_weights: Path, tmp_
         ({"type": "yamnet", "outputs": ["logits"]}, "outputs is 'logits'; choose one of embedding, scores"),
         ({"type": "yamnet", "weights": "absent.tflite"}, "absent.tflite: no such weights file; .*--weights"),
         ({"type": "efficientat_mn04", "repeat_to_s": -1}, "repeat_to_s is -1"),
+        ({"type": "efficientat_mn04", "rate_hz": 44100}, "rate_hz is 44100; give 32000 or 16000"),
         ({"type": "efficientat_mn04", "outputs": ["scores"]}, "outputs is 'scores'"),
         ({"type": "efficientat_mn04", "speeds": [1.0, 3.0]}, "give some of 0.5 to 2"),
         ({"type": "panns_cnn14", "sample_rate_hz": 44100}, "sample_rate_hz is 44100; give 32000 or 16000"),
@@ -241,6 +244,35 @@ def test_efficientat_outputs_are_those_of_the_network(shared_weights: Path, rng:
 
 
 # Catches: blocks that aren't those of the network, speeds that change nothing, or are averaged askew.
+# Catches: embeddings of years that are made again since there is a new option, or one key for two rates.
+def test_efficientat_key_is_that_from_before_there_were_rates(shared_weights: Path) -> None:
+    def key(**options: Any) -> str:
+        return build_extractor({"type": "efficientat_mn04", **options}, shared_weights).key
+
+    options = {
+        "outputs": ("embedding", "logits"),
+        "repeat_to_s": 10.0,
+        "speeds": (1.0,),
+        "half_precision": False,
+    }
+    weights = file_sha256(shared_weights / "efficientat_mn04_as" / "mn04_as_mAP_432.pt")
+    assert key() == key(rate_hz=32000) == fingerprint("efficientat_mn04", 1, options, weights)
+    assert key(rate_hz=16000) != key()
+
+
+# Catches: a clip at 16 kHz that is fed to the network as if it were at 32, an octave up.
+def test_efficientat_at_16_khz_hears_the_same(shared_data: Path, shared_weights: Path) -> None:
+    clips = load_corpus("esc50", shared_data / "esc50")[:200:25]
+    table = {"type": "efficientat_mn04", "outputs": ["logits"], "repeat_to_s": 0.0}
+    answers = []
+    for rate_hz in (32000, 16000):
+        extractor = build_extractor({**table, "rate_hz": rate_hz}, shared_weights)
+        heard = [clip_samples(clip, rate_hz)[:, 0] for clip in clips]
+        answers.append(extractor.extract(heard, rate_hz))
+    for theirs, ours in zip(*answers, strict=True):
+        assert np.corrcoef(theirs, ours)[0, 1] > 0.98
+
+
 def test_efficientat_blocks_and_speeds(shared_weights: Path, rng: np.random.Generator) -> None:
     clip = 0.1 * rng.standard_normal(32000).astype(np.float32)
     table = {"type": "efficientat_mn04", "outputs": ["blocks", "embedding"], "repeat_to_s": 0.0}

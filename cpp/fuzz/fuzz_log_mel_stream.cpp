@@ -27,6 +27,7 @@ LogMelParams take_params(FuzzInput& input) {
   params.mel_scale = scales[input.whole(0, 3)];
   params.mel_norm = input.coin() ? MelNorm::peak : MelNorm::area;
   params.fmin_hz = input.coin() ? 0.0 : 500.0 * input.number();
+  params.interpolation = input.coin() ? 1 : input.whole(0, 4);
   params.fmax_hz = input.coin() ? 0.5 * params.sample_rate_hz : 8000.0 * input.number();
   if (input.coin()) {
     return params;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
@@ -26,8 +27,45 @@ LogMelParams checked(LogMelParams params) {
       !(params.log_offset > 0.0 && std::isfinite(params.log_offset))) {
     throw std::invalid_argument("a natural logarithm needs an offset above 0");
   }
+  if (params.interpolation == 0) {
+    throw std::invalid_argument("an interpolation is by a factor of 1 or more");
+  }
   params.fft_length = params.fft_length == 0 ? params.window_samples : params.fft_length;
   return params;
+}
+
+/// The factor of the pre-emphasis of the samples that there are; dense_bank() makes up for the rest.
+double framed_preemphasis(const LogMelParams& params) {
+  // What is below 0 stays so, to be refused.
+  const double factor = params.preemphasis;
+  return factor <= 0.0 ? factor : std::pow(factor, static_cast<double>(params.interpolation));
+}
+
+/// The bank, row-major (mels, bins), over the bins that there are.
+///
+/// With N the interpolation and z = exp(-j w) at the higher rate, the frames' pre-emphasis is
+/// 1 - a^N z^N = (1 - a z) (1 + a z + .. + (a z)^(N-1)). The right factor, without a zero below pi / N, is
+/// divided out of each bin.
+std::vector<double> dense_bank(const LogMelParams& params) {
+  const std::size_t factor = params.interpolation;
+  const MelBank bank({params.sample_rate_hz * static_cast<double>(factor), params.fft_length * factor,
+                      params.mels, params.mel_scale, params.mel_norm, params.fmin_hz, params.fmax_hz});
+  const std::vector<double> whole = bank.dense();
+  const std::size_t bins = params.fft_length / 2 + 1;
+  const double pi = std::acos(-1.0);
+  std::vector<double> rows(params.mels * bins);
+  for (std::size_t k = 0; k < bins; ++k) {
+    const double angle = -2.0 * pi * static_cast<double>(k) / static_cast<double>(params.fft_length * factor);
+    std::complex<double> sum = 0.0;
+    for (std::size_t i = 0; i < factor; ++i) {
+      sum += std::polar(std::pow(params.preemphasis, static_cast<double>(i)), angle * static_cast<double>(i));
+    }
+    const double divisor = params.spectrum == SpectrumKind::magnitude ? std::abs(sum) : std::norm(sum);
+    for (std::size_t m = 0; m < params.mels; ++m) {
+      rows[m * bins + k] = whole[m * bank.bins() + k] / divisor;
+    }
+  }
+  return rows;
 }
 
 /// The window over the transform's whole length, scaled so that the kernels' twice the spectrum comes out
@@ -38,7 +76,8 @@ template <class Real> AlignedVector<Real> window_table(const LogMelParams& param
   for (const double weight : window) {
     sum += weight;
   }
-  const double scale = 0.5 * (params.full_scale ? 2.0 / sum : 1.0);
+  // So many times as many samples, so much larger a spectrum; full scale makes up for it.
+  const double scale = 0.5 * (params.full_scale ? 2.0 / sum : static_cast<double>(params.interpolation));
   const std::size_t parts = params.fft_length % 2 == 0 ? 2 : 1;
   const std::size_t part = params.fft_length / parts + kPadding;
   AlignedVector<Real> table(parts * part, Real{0});
@@ -49,11 +88,12 @@ template <class Real> AlignedVector<Real> window_table(const LogMelParams& param
 }
 
 template <class Real> struct BankTable {
-  explicit BankTable(const MelBank& bank) {
-    const std::vector<double> dense = bank.dense();
-    for (std::size_t m = 0; m < bank.mels(); ++m) {
-      const double* row = dense.data() + m * bank.bins();
-      std::size_t first = 0, end = bank.bins();
+  explicit BankTable(const LogMelParams& params) {
+    const std::vector<double> dense = dense_bank(params);
+    const std::size_t bins = params.fft_length / 2 + 1;
+    for (std::size_t m = 0; m < params.mels; ++m) {
+      const double* row = dense.data() + m * bins;
+      std::size_t first = 0, end = bins;
       while (first < end && row[first] == 0.0) {
         ++first;
       }
@@ -65,7 +105,7 @@ template <class Real> struct BankTable {
       bands.push_back({first_block, blocks, weights.size()});
       ignored.push_back(static_cast<Real>(blocks == 0 ? kIgnored : 0.0F));
       for (std::size_t k = 4 * first_block; k < 4 * (first_block + blocks); ++k) {
-        weights.push_back(static_cast<Real>(k < bank.bins() ? row[k] : 0.0));
+        weights.push_back(static_cast<Real>(k < bins ? row[k] : 0.0));
       }
     }
     while (bands.size() % 4 != 0) {
@@ -84,8 +124,8 @@ template <class Real> struct BankTable {
 };
 
 template <class Real> struct FrameTables {
-  FrameTables(const LogMelParams& params, const MelBank& mel_bank)
-      : fft(params.fft_length), window(window_table<Real>(params)), bank(mel_bank) {
+  explicit FrameTables(const LogMelParams& params)
+      : fft(params.fft_length), window(window_table<Real>(params)), bank(params) {
     const bool magnitude = params.spectrum == SpectrumKind::magnitude;
     const double power_floor = params.level == LevelKind::db ? kPowerFloor : 1e-5 * params.log_offset;
     const double magnitude_floor = params.level == LevelKind::db ? kMagnitudeFloor : 1e-5 * params.log_offset;
@@ -139,8 +179,8 @@ LevelView level_view(const LogMelParams& params) {
 } // namespace
 
 struct LogMelPlan::Tables {
-  Tables(const LogMelParams& params, const MelBank& bank, const std::string& isa)
-      : kernels(kernels_for(isa)), single(params, bank), precise(params, bank), level(level_view(params)) {}
+  Tables(const LogMelParams& params, const std::string& isa)
+      : kernels(kernels_for(isa)), single(params), precise(params), level(level_view(params)) {}
 
   const Kernels& kernels;
   FrameTables<float> single;
@@ -168,13 +208,10 @@ LogMelPlan::Workspace::~Workspace() = default;
 LogMelPlan::Workspace::Workspace(Workspace&&) noexcept = default;
 
 LogMelPlan::LogMelPlan(const LogMelParams& given, const std::string& isa)
-    : framing_({given.window_samples, given.hop_samples, checked(given).fft_length, given.preemphasis,
+    : framing_({given.window_samples, given.hop_samples, checked(given).fft_length, framed_preemphasis(given),
                 given.centred}),
       mels_(given.mels) {
-  const LogMelParams params = checked(given);
-  const MelBank bank({params.sample_rate_hz, params.fft_length, params.mels, params.mel_scale,
-                      params.mel_norm, params.fmin_hz, params.fmax_hz});
-  tables_ = std::make_unique<const Tables>(params, bank, isa);
+  tables_ = std::make_unique<const Tables>(checked(given), isa);
 }
 
 LogMelPlan::~LogMelPlan() = default;

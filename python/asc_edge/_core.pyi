@@ -79,6 +79,7 @@ class LogMelPlan:
         mel_norm: MelNorm,
         fmin_hz: float,
         fmax_hz: float,
+        interpolation: int = 1,
         fft_length: int = 0,
         window_shape: WindowShape = ...,
         remove_mean: bool = True,

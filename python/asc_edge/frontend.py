@@ -44,13 +44,15 @@ def _check_config(config: object) -> None:
 def mel_filter_bank(config: LogMelConfig) -> NDArray[np.float64]:
     """Weights of the bank of `config`, of shape ``(mels, fft_length // 2 + 1)``.
 
+    With an interpolation, those of the higher rate's bank over the bins that there are.
+
     Examples
     --------
     >>> mel_filter_bank(LogMelConfig()).shape
     (128, 2561)
     """
     _check_config(config)
-    return _core.mel_filter_bank(**config._bank_settings())
+    return _core.mel_filter_bank(**config._bank_settings())[:, : config.fft_length // 2 + 1]
 
 
 def _plan(config: LogMelConfig) -> _core.LogMelPlan:

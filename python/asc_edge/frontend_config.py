@@ -20,6 +20,7 @@ MAX_WINDOW_SAMPLES = 1 << 18
 MAX_PRIME_FACTOR = 4096
 # Every band of a gammatone bank weighs every bin: 64 bands of a transform of 2^17 points are 32 MiB.
 MAX_GAMMATONE_WEIGHTS = 1 << 22
+MAX_INTERPOLATION = 8
 
 _SCALES = {
     "htk": _core.MelScale.htk,
@@ -84,12 +85,16 @@ class LogMelConfig:
     mel_norm
         ``"peak"``: bands of height 1; ``"area"``: triangles of area 1 over Hz, HTK and Slaney only.
     fmin_hz, fmax_hz
-        Range of the bank in Hz; ``fmax_hz=None`` is half the sample rate.
+        Range of the bank in Hz; ``fmax_hz=None`` is half the (interpolated) sample rate.
     fft_samples
         Length of the Fourier transform, at least the window, which is filled up with zeros; None is the
         window's own length.
     window_shape
         ``"hann"``, which is periodic, or ``"hann_symmetric"``, whose both ends are 0.
+    interpolation
+        Cells as of the sound interpolated to so many times `sample_rate_hz`, 1 to 8, without computing it,
+        for a network that was trained on a higher rate: the bank and `preemphasis` are those of that rate.
+        Nothing lies above half of `sample_rate_hz`.
     remove_mean
         Whether the mean of each frame's samples is taken off before the window is laid on.
     preemphasis
@@ -131,6 +136,7 @@ class LogMelConfig:
     fmin_hz: float = 0.0
     fmax_hz: float | None = None
     fft_samples: int | None = None
+    interpolation: int = 1
     window_shape: str = "hann"
     remove_mean: bool = True
     preemphasis: float = 0.0
@@ -143,7 +149,11 @@ class LogMelConfig:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, low, high in (("sample_rate_hz", 1, MAX_SAMPLE_RATE_HZ), ("mels", 1, MAX_MELS)):
+        for name, low, high in (
+            ("sample_rate_hz", 1, MAX_SAMPLE_RATE_HZ),
+            ("mels", 1, MAX_MELS),
+            ("interpolation", 1, MAX_INTERPOLATION),
+        ):
             object.__setattr__(self, name, check_whole(name, getattr(self, name), low, high))
         for name in ("window_s", "hop_s", "fmin_hz", "fmax_hz", *_RANGES):
             value = getattr(self, name)
@@ -197,11 +207,12 @@ class LogMelConfig:
             )
 
     def _check_range(self) -> None:
-        nyquist_hz = self.sample_rate_hz / 2
+        nyquist_hz = self.bank_rate_hz / 2
+        half = "half the sample rate" if self.interpolation == 1 else "half the interpolated sample rate"
         if not 0 <= self.fmin_hz < self._fmax_hz() <= nyquist_hz:
             raise ConfigError(
                 f"the mel bank would run from {self.fmin_hz} Hz to {self._fmax_hz()} Hz: "
-                f"choose 0 <= fmin_hz < fmax_hz <= {nyquist_hz} Hz, half the sample rate"
+                f"choose 0 <= fmin_hz < fmax_hz <= {nyquist_hz} Hz, {half}"
             )
 
     def _check_fit(self) -> None:
@@ -212,7 +223,12 @@ class LogMelConfig:
             raise ConfigError(
                 f"log_offset does nothing at level {self.level!r}: leave it out, or natural_log"
             )
-        weights = self.mels * (self.fft_length // 2 + 1)
+        if self.fft_length * self.interpolation > MAX_WINDOW_SAMPLES:
+            raise ConfigError(
+                f"interpolation {self.interpolation} of a transform of {self.fft_length} samples: "
+                f"choose up to {MAX_WINDOW_SAMPLES} samples in all"
+            )
+        weights = self.mels * (self.fft_length * self.interpolation // 2 + 1)
         if self.mel_scale == "gammatone" and weights > MAX_GAMMATONE_WEIGHTS:
             raise ConfigError(
                 f"mels {self.mels} and fft_samples {self.fft_length} make a gammatone bank of {weights} "
@@ -220,7 +236,12 @@ class LogMelConfig:
             )
 
     def _fmax_hz(self) -> float:
-        return self.sample_rate_hz / 2 if self.fmax_hz is None else self.fmax_hz
+        return self.bank_rate_hz / 2 if self.fmax_hz is None else self.fmax_hz
+
+    @property
+    def bank_rate_hz(self) -> int:
+        """Sample rate that the bank and the pre-emphasis are made for."""
+        return self.sample_rate_hz * self.interpolation
 
     @property
     def window_samples(self) -> int:
@@ -275,8 +296,14 @@ class LogMelConfig:
         return 0 if filtered <= lead else (filtered - self.fft_length % 2) // self.hop_samples + 1
 
     def to_dict(self) -> dict[str, Any]:
-        """All values by name, ready for JSON; `from_dict` takes them back."""
-        return asdict(self)
+        """All values by name, ready for JSON; `from_dict` takes them back.
+
+        No interpolation is left out: what was written or kept before there was one stays equal.
+        """
+        values = asdict(self)
+        if self.interpolation == 1:
+            del values["interpolation"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogMelConfig:
@@ -297,8 +324,13 @@ class LogMelConfig:
 
     def _bank_settings(self) -> dict[str, Any]:
         return {
-            "sample_rate_hz": float(self.sample_rate_hz),
-            "fft_length": self.fft_length,
+            **self._band_settings(),
+            "sample_rate_hz": float(self.bank_rate_hz),
+            "fft_length": self.fft_length * self.interpolation,
+        }
+
+    def _band_settings(self) -> dict[str, Any]:
+        return {
             "mels": self.mels,
             "mel_scale": _SCALES[self.mel_scale],
             "mel_norm": _NORMS[self.mel_norm],
@@ -308,7 +340,10 @@ class LogMelConfig:
 
     def _stream_settings(self) -> dict[str, Any]:
         return {
-            **self._bank_settings(),
+            **self._band_settings(),
+            "sample_rate_hz": float(self.sample_rate_hz),
+            "fft_length": self.fft_length,
+            "interpolation": self.interpolation,
             "window_samples": self.window_samples,
             "hop_samples": self.hop_samples,
             "window_shape": _WINDOWS[self.window_shape],

@@ -30,6 +30,9 @@ EFFICIENTAT_MN = LogMelConfig(
 )
 """EfficientAT's MobileNets (Schmid et al. 2023), as mn04: 1000 frames in 10 s."""
 
+EFFICIENTAT_MN_16K = replace(EFFICIENTAT_MN, sample_rate_hz=16000, fft_samples=512, interpolation=2)
+"""The same for sound at 16 kHz, without resampling it: frames as `EFFICIENTAT_MN` gives of it at 32 kHz."""
+
 YAMNET = LogMelConfig(
     sample_rate_hz=16000,
     window_s=0.025,

@@ -50,6 +50,7 @@ FRONT_ENDS = {
     "cd": LogMelConfig(sample_rate_hz=44100),
     "odd": LogMelConfig(window_s=1001 / 16000, hop_s=333 / 16000, mels=32),
     "efficientat": presets.EFFICIENTAT_MN,
+    "efficientat_16k": presets.EFFICIENTAT_MN_16K,
     "yamnet": presets.YAMNET,
     "att_crnn_mel": presets.ATT_CRNN_MEL,
     "att_crnn_gammatone": presets.ATT_CRNN_GAMMATONE,

@@ -41,6 +41,10 @@ struct LogMelParams {
   double log_offset = 1e-10; ///< of the natural logarithm
   double shift = 0.0;
   double scale = 1.0;
+  /// Frames as of the signal interpolated to so many times the rate, where nothing lies above the old half:
+  /// window, hop and transform are counted in samples as they are; the bank and the pre-emphasis are those of
+  /// the higher rate, and fmax_hz may lie above what there is.
+  std::size_t interpolation = 1;
 };
 
 /// Power below which a band counts as empty: -160 dB.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -122,13 +123,19 @@ class FrozenExtractor(ABC):
     outputs: int
     # Raised when the arithmetic of an extractor changes, so that old embeddings are made again.
     version: ClassVar[int] = 1
+    # Options that came later, with what was done before: left out of the key there, so that old ones stay.
+    later_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
 
     def __init__(self, name: str, options: Any, path: Path | None) -> None:
         self.name = name
         self.options = options
         self.path = path
         weights = file_sha256(path) if path is not None else RANDOM
-        described = {key: value for key, value in asdict(options).items() if key != "weights"}
+        described = {
+            key: value
+            for key, value in asdict(options).items()
+            if key != "weights" and not (key in self.later_options and value == self.later_options[key])
+        }
         self.key = fingerprint(name, self.version, described, weights)
         self._network: Any = None
 

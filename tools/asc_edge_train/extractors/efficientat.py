@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from asc_edge.errors import ConfigError
-from asc_edge.frontend import log_mel
-from asc_edge.presets import EFFICIENTAT_MN
+from asc_edge.frontend import LogMelConfig, log_mel
+from asc_edge.presets import EFFICIENTAT_MN, EFFICIENTAT_MN_16K
 from asc_edge_train.extractors.base import (
     DeviceNetwork,
     FrozenExtractor,
@@ -31,8 +32,7 @@ __all__ = ["EfficientAtExtractor"]
 
 _SIZES = {"embedding": 384, "logits": 527, "blocks": 512}
 _WIDTH = 0.4
-# Centred frames of fewer samples would have nothing to reflect.
-_LEAST_SAMPLES = EFFICIENTAT_MN.fft_length
+_FRONT_ENDS = {config.sample_rate_hz: config for config in (EFFICIENTAT_MN, EFFICIENTAT_MN_16K)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,9 @@ class _Options:
         averaged.
     half_precision : bool
         Weights rounded to 16 bits, as half the file would hold them.
+    rate_hz : {32000, 16000}
+        What the clip is heard at: the network's own rate, or a device's, of which the front end makes the
+        frames of the sound at 32 kHz. What lies above 8 kHz isn't heard then.
     """
 
     weights: str = "efficientat_mn04_as/mn04_as_mAP_432.pt"
@@ -58,12 +61,13 @@ class _Options:
     repeat_to_s: float = 10.0
     speeds: tuple[float, ...] = (1.0,)
     half_precision: bool = False
+    rate_hz: int = EFFICIENTAT_MN.sample_rate_hz
 
 
 class EfficientAtExtractor(FrozenExtractor):
-    """mn04's embedding and logits of a whole clip at 32 kHz, of any length."""
+    """mn04's embedding and logits of a whole clip at 32 or 16 kHz, of any length."""
 
-    sample_rate_hz = EFFICIENTAT_MN.sample_rate_hz
+    later_options: ClassVar[Mapping[str, object]] = {"rate_hz": EFFICIENTAT_MN.sample_rate_hz}
 
     def __init__(self, options: dict[str, Any], weights: Path) -> None:
         read = read_options(_Options, options, "extractor efficientat_mn04")
@@ -74,8 +78,20 @@ class EfficientAtExtractor(FrozenExtractor):
             )
         if not read.speeds or not all(_is_speed(speed) for speed in read.speeds):
             raise ConfigError(f"extractor efficientat_mn04: speeds are {read.speeds}; give some of 0.5 to 2")
+        if read.rate_hz not in _FRONT_ENDS:
+            raise ConfigError(f"extractor efficientat_mn04: rate_hz is {read.rate_hz}; give 32000 or 16000")
+        self.sample_rate_hz = read.rate_hz
         self.outputs = sum(_SIZES[name] for name in read.outputs)
         super().__init__("efficientat_mn04", read, find_weights(read.weights, weights))
+
+    @property
+    def _front_end(self) -> LogMelConfig:
+        return _FRONT_ENDS[self.sample_rate_hz]
+
+    @property
+    def _least_samples(self) -> int:
+        """Centred frames of fewer would have nothing to reflect."""
+        return self._front_end.fft_length
 
     def _load(self) -> EfficientAtMn:
         assert self.path is not None
@@ -100,7 +116,7 @@ class EfficientAtExtractor(FrozenExtractor):
 
     def _answer(self, clip: np.ndarray) -> np.ndarray:
         clip = repeat_whole(clip, round(self.options.repeat_to_s * self.sample_rate_hz))
-        frames = log_mel(at_least(clip, _LEAST_SAMPLES), EFFICIENTAT_MN)
+        frames = log_mel(at_least(clip, self._least_samples), self._front_end)
         answer: np.ndarray = _Outputs(self.network, self.options.outputs)(torch.from_numpy(frames)[None])[
             0
         ].numpy()
@@ -112,13 +128,13 @@ class EfficientAtExtractor(FrozenExtractor):
         if options.speeds != (1.0,):
             raise ConfigError(f"{where}: a device hears at one speed; take speeds = [1.0]")
         window, wanted = (round(seconds * sample_rate_hz) for seconds in (window_s, options.repeat_to_s))
-        if window < _LEAST_SAMPLES or len(repeat_whole(np.empty(window, np.float32), wanted)) != window:
+        if window < self._least_samples or len(repeat_whole(np.empty(window, np.float32), wanted)) != window:
             raise ConfigError(
                 f"{where}: a device doesn't repeat its windows of {window_s:g} s; take repeat_to_s = 0"
             )
         assert self.path is not None
         credit = f"EfficientAT's mn04 (AudioSet) with weights from {self.path.name}"
-        return DeviceNetwork(EFFICIENTAT_MN, None, None, credit)
+        return DeviceNetwork(self._front_end, None, None, credit)
 
     def device_module(self) -> nn.Module:
         return _Outputs(self._load(), self.options.outputs).eval()
